@@ -1,0 +1,339 @@
+//! The definitions on disk: one redb file, one table per kind of record, values in JSON.
+//!
+//! Tables: `meta` (`format`, `next_vhost`), `vhosts` and `users` by name, `permissions` by user and
+//! vhost. A change is one transaction, durable when `commit` returns. JSON lets later versions add
+//! fields without a new format; what a version does not know it must not drop, so an incompatible
+//! addition raises [`FORMAT`], and an older version refuses the file without touching it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{
+    Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, TableError,
+};
+use serde::{Deserialize, Serialize};
+
+use super::error::AccessError;
+use super::image::{Account, Change, Grant, Image, Permission, VhostId, VhostRecord};
+use super::password::{Hashing, PasswordHash};
+use super::rights::Rights;
+
+/// The newest format this version reads, and the one it writes.
+pub(super) const FORMAT: u64 = 1;
+
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const VHOSTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("vhosts");
+const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
+const PERMISSIONS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("permissions");
+
+/// Bytes of redb's page cache; all records are in memory anyway.
+const CACHE_SIZE: usize = 1 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct StoredVhost {
+    id: u64,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredUser {
+    password_hash: String,
+    hashing_algorithm: String,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPermission {
+    configure: String,
+    write: String,
+    read: String,
+}
+
+/// The open file. Dropping it releases the lock.
+pub(super) struct Store {
+    database: Database,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens or creates the file and reads everything in it.
+    pub(super) fn open(path: &Path) -> Result<(Store, Image), AccessError> {
+        let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        if length == 0 {
+            create(path)?;
+        }
+        refuse_newer(path)?;
+        let opened = Builder::new().set_cache_size(CACHE_SIZE).open(path);
+        let database = opened.map_err(|error| open_error(path, error))?;
+        let store = Store { database, path: path.to_owned() };
+        let image = store.load()?;
+        Ok((store, image))
+    }
+
+    /// Makes `changes` durable, all or none.
+    pub(super) fn commit(&self, changes: &[Change]) -> Result<(), AccessError> {
+        self.write(changes).map_err(|source| self.error("write", source))
+    }
+
+    fn write(&self, changes: &[Change]) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            let mut vhosts = transaction.open_table(VHOSTS)?;
+            let mut users = transaction.open_table(USERS)?;
+            let mut permissions = transaction.open_table(PERMISSIONS)?;
+            for change in changes {
+                match change {
+                    Change::PutVhost(vhost) => {
+                        vhosts.insert(vhost.name.as_str(), encode(&StoredVhost::of(vhost))?.as_slice())?;
+                        let next = vhost.id.0 + 1;
+                        let known = meta.get("next_vhost")?.map_or(0, |guard| guard.value());
+                        if next > known {
+                            meta.insert("next_vhost", next)?;
+                        }
+                    }
+                    Change::DropVhost(name) => {
+                        vhosts.remove(name.as_str())?;
+                    }
+                    Change::PutUser(account) => {
+                        let name = account.identity.name.as_str();
+                        users.insert(name, encode(&StoredUser::of(account))?.as_slice())?;
+                    }
+                    Change::DropUser(name) => {
+                        users.remove(name.as_str())?;
+                    }
+                    Change::PutGrant(grant) => {
+                        let key = (grant.permission.user.as_str(), grant.permission.vhost.as_str());
+                        permissions.insert(key, encode(&StoredPermission::of(grant))?.as_slice())?;
+                    }
+                    Change::DropGrant { user, vhost } => {
+                        permissions.remove((user.as_str(), vhost.as_str()))?;
+                    }
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn load(&self) -> Result<Image, AccessError> {
+        let mut records = Vec::new();
+        let read = self.read_all(&mut records).map_err(|source| self.error("read", source))?;
+        let mut image = Image { next_vhost: read, ..Image::default() };
+        for record in records {
+            image.apply(record.decode().map_err(|what| self.damaged(what))?);
+        }
+        Ok(image)
+    }
+
+    /// Collects every record still encoded; returns the next vhost's number.
+    fn read_all(&self, records: &mut Vec<Record>) -> Result<u64, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        for row in transaction.open_table(VHOSTS)?.iter()? {
+            let (name, value) = row?;
+            records.push(Record::Vhost(name.value().to_owned(), value.value().to_vec()));
+        }
+        for row in transaction.open_table(USERS)?.iter()? {
+            let (name, value) = row?;
+            records.push(Record::User(name.value().to_owned(), value.value().to_vec()));
+        }
+        for row in transaction.open_table(PERMISSIONS)?.iter()? {
+            let (key, value) = row?;
+            let (user, vhost) = key.value();
+            records.push(Record::Permission(user.to_owned(), vhost.to_owned(), value.value().to_vec()));
+        }
+        let meta = transaction.open_table(META)?;
+        let next = meta.get("next_vhost")?.map_or(0, |guard| guard.value());
+        Ok(next)
+    }
+
+    fn error(&self, attempted: &'static str, source: redb::Error) -> AccessError {
+        AccessError::Store { attempted, path: self.path.clone(), source: Box::new(source) }
+    }
+
+    fn damaged(&self, what: String) -> AccessError {
+        AccessError::Damaged { path: self.path.clone(), what }
+    }
+}
+
+/// A row as read, before its JSON is.
+enum Record {
+    Vhost(String, Vec<u8>),
+    User(String, Vec<u8>),
+    Permission(String, String, Vec<u8>),
+}
+
+impl Record {
+    fn decode(self) -> Result<Change, String> {
+        match self {
+            Record::Vhost(name, json) => {
+                let stored: StoredVhost =
+                    decode(&json).map_err(|error| format!("vhost \"{name}\": {error}"))?;
+                Ok(Change::PutVhost(VhostRecord {
+                    id: VhostId(stored.id),
+                    name,
+                    description: stored.description,
+                    tags: stored.tags,
+                    tracing: false,
+                }))
+            }
+            Record::User(name, json) => {
+                let account = read_user(&name, &json).map_err(|error| format!("user \"{name}\": {error}"))?;
+                Ok(Change::PutUser(account))
+            }
+            Record::Permission(user, vhost, json) => {
+                let place = format!("permissions of user \"{user}\" in vhost \"{vhost}\"");
+                let stored: StoredPermission = decode(&json).map_err(|error| format!("{place}: {error}"))?;
+                let StoredPermission { configure, write, read } = stored;
+                let rights = Rights::compile(&configure, &write, &read)
+                    .map_err(|(which, error)| format!("{place}: {which}: {error}"))?;
+                let permission = Permission { user, vhost, configure, write, read };
+                Ok(Change::PutGrant(Grant { permission, rights: Arc::new(rights) }))
+            }
+        }
+    }
+}
+
+impl StoredVhost {
+    fn of(vhost: &VhostRecord) -> StoredVhost {
+        StoredVhost { id: vhost.id.0, description: vhost.description.clone(), tags: vhost.tags.clone() }
+    }
+}
+
+impl StoredUser {
+    fn of(account: &Account) -> StoredUser {
+        StoredUser {
+            password_hash: account.password.to_base64(),
+            hashing_algorithm: account.password.hashing().name().to_owned(),
+            tags: account.identity.tags.clone(),
+        }
+    }
+}
+
+impl StoredPermission {
+    fn of(grant: &Grant) -> StoredPermission {
+        let Permission { configure, write, read, .. } = grant.permission.clone();
+        StoredPermission { configure, write, read }
+    }
+}
+
+fn read_user(name: &str, json: &[u8]) -> Result<Account, String> {
+    let stored: StoredUser = decode(json)?;
+    let hashing = Hashing::from_name(&stored.hashing_algorithm).map_err(|error| error.to_string())?;
+    let password =
+        PasswordHash::from_base64(&stored.password_hash, hashing).map_err(|error| error.to_string())?;
+    Ok(Account::new(name, password, stored.tags))
+}
+
+fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, redb::Error> {
+    serde_json::to_vec(record).map_err(|error| redb::Error::Io(error.into()))
+}
+
+fn decode<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(json).map_err(|error| error.to_string())
+}
+
+/// Makes the file, with its format and empty tables, under another name first: a crash half way
+/// leaves no file that is neither new nor readable.
+fn create(path: &Path) -> Result<(), AccessError> {
+    let error = |source: redb::Error| AccessError::Store {
+        attempted: "create",
+        path: path.to_owned(),
+        source: Box::new(source),
+    };
+    let unfinished = path.with_extension("new");
+    let make = || -> Result<(), redb::Error> {
+        remove_if_there(&unfinished)?;
+        let database = Builder::new().set_cache_size(CACHE_SIZE).create(&unfinished)?;
+        let transaction = database.begin_write()?;
+        transaction.open_table(META)?.insert("format", FORMAT)?;
+        transaction.open_table(VHOSTS)?;
+        transaction.open_table(USERS)?;
+        transaction.open_table(PERMISSIONS)?;
+        transaction.commit()?;
+        database.close()?;
+        if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
+            remove_if_there(path)?;
+        }
+        // A link, not a rename: it never replaces a file that another process made meanwhile.
+        match std::fs::hard_link(&unfinished, path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+            _ => std::fs::remove_file(&unfinished)?,
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(())
+    };
+    make().map_err(error)
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Reads the format without changing a byte of the file.
+///
+/// A file that was not closed needs redb's repair, which writes: the repair is then done on a copy
+/// in memory. Definitions are few, so the copy is small.
+fn refuse_newer(path: &Path) -> Result<(), AccessError> {
+    let read_error = |source: redb::Error| AccessError::Store {
+        attempted: "read",
+        path: path.to_owned(),
+        source: Box::new(source),
+    };
+    let found = match ReadOnlyDatabase::open(path) {
+        Ok(database) => read_format(&database).map_err(read_error)?,
+        Err(DatabaseError::RepairAborted) => {
+            let copy = copy_in_memory(path).map_err(|error| read_error(error.into()))?;
+            let database =
+                Builder::new().create_with_backend(copy).map_err(|error| open_error(path, error))?;
+            read_format(&database).map_err(read_error)?
+        }
+        Err(error) => return Err(open_error(path, error)),
+    };
+    match found {
+        Some(FORMAT) => Ok(()),
+        Some(found) if found > FORMAT => {
+            Err(AccessError::NewerFormat { path: path.to_owned(), found, supported: FORMAT })
+        }
+        _ => Err(AccessError::Damaged { path: path.to_owned(), what: "it states no format".to_owned() }),
+    }
+}
+
+fn copy_in_memory(path: &Path) -> std::io::Result<redb::backends::InMemoryBackend> {
+    let bytes = std::fs::read(path)?;
+    let backend = redb::backends::InMemoryBackend::new();
+    backend.set_len(bytes.len() as u64)?;
+    backend.write(0, &bytes)?;
+    Ok(backend)
+}
+
+/// The stated format; none in a redb file of another program.
+fn read_format(database: &impl ReadableDatabase) -> Result<Option<u64>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let format = meta.get("format")?.map(|guard| guard.value());
+    Ok(format)
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> AccessError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => AccessError::InUse { path: path.to_owned() },
+        error => {
+            AccessError::Store { attempted: "open", path: path.to_owned(), source: Box::new(error.into()) }
+        }
+    }
+}
