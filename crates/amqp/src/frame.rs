@@ -135,6 +135,7 @@ pub fn heartbeat(out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "these bytes are our own")]
 mod tests {
     use super::*;
 

@@ -166,6 +166,7 @@ pub(crate) fn table(out: &mut Vec<u8>, value: RawTable<'_>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "these bytes are our own")]
 mod tests {
     use super::*;
 
