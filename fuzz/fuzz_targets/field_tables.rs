@@ -35,6 +35,8 @@ fn wire_size(value: ValueRef<'_>) -> usize {
         ValueRef::I64(_) | ValueRef::F64(_) | ValueRef::Timestamp(_) => 8,
         ValueRef::LongStr(bytes) | ValueRef::Bytes(bytes) => 4 + bytes.len(),
         ValueRef::Array(array) => 4 + array.iter().map(wire_size).sum::<usize>(),
-        ValueRef::Table(table) => 4 + table.iter().map(|(name, value)| 1 + name.len() + wire_size(value)).sum::<usize>(),
+        ValueRef::Table(table) => {
+            4 + table.iter().map(|(name, value)| 1 + name.len() + wire_size(value)).sum::<usize>()
+        }
     }
 }
