@@ -1,0 +1,71 @@
+"""Fixtures for the system tests: brokers, and the switch for slow tests."""
+import uuid
+
+import pytest
+from broker import Broker
+
+
+def pytest_addoption(parser):
+    """--run-slow: also what takes minutes or gigabytes."""
+    parser.addoption("--run-slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves the slow tests out unless they are asked for."""
+    if config.getoption("--run-slow"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.fixture(scope="session")
+def shared_broker(tmp_path_factory):
+    """One broker for all tests of this worker that leave it as they found it."""
+    broker = Broker(tmp_path_factory.mktemp("shared-broker"))
+    broker.start()
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A broker of the test's own, on an empty data folder."""
+    broker = Broker(tmp_path / "broker")
+    broker.start()
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def make_broker(tmp_path):
+    """Makes brokers with settings of their own: make_broker("broker.heartbeat=2")."""
+    made = []
+
+    def make(*settings):
+        broker = Broker(tmp_path / f"broker{len(made)}", settings)
+        if broker.external and settings:
+            pytest.skip("needs a broker with settings of its own")
+        made.append(broker)
+        broker.start()
+        return broker
+
+    yield make
+    for broker in made:
+        broker.close()
+
+
+@pytest.fixture
+def name():
+    """A name that no other test uses, for queues and exchanges."""
+    return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def channel(shared_broker):
+    """A pika channel on the shared broker."""
+    connection = shared_broker.connect()
+    yield connection.channel()
+    if connection.is_open:
+        connection.close()
