@@ -1,4 +1,5 @@
 """oslo.messaging's functional tests (rabbit driver, classic queues), twice on one broker."""
+import os
 import re
 import sys
 from pathlib import Path
@@ -14,11 +15,12 @@ LEFT_OUT = "RabbitMQFailoverTests"
 def oslo_run(suite, source, broker, vhost):
     """One run; stestr's own lines are read."""
     log = WORK / f"{suite.replace('/', '-')}.log"
-    stestr = Path(sys.executable).with_name("stestr")
+    # Without resolving links: the environment's programs stand beside its python.
+    programs = Path(sys.executable).parent
     address = broker.url("rabbit", vhost)
-    run([stestr, "run", "--concurrency", "2", "--exclude-regex", LEFT_OUT, "oslo_messaging.tests.functional"],
+    run([programs / "stestr", "run", "--concurrency", "2", "--exclude-regex", LEFT_OUT, "oslo_messaging.tests.functional"],
         log, 500, source, TRANSPORT_DRIVER="rabbit", RPC_TRANSPORT_URL=address, NOTIFY_TRANSPORT_URL=address,
-        OS_TEST_TIMEOUT=120, PYTHONPATH=source)
+        OS_TEST_TIMEOUT=120, PYTHONPATH=source, PATH=f"{programs}:{os.environ['PATH']}")
     outcome = Outcome(suite, log=log)
     for test, word in re.findall(r"^\{\d+\} (\S+) .*\.\.\. (ok|FAILED|SKIPPED)", log.read_text(errors="replace"), re.M):
         outcome.passed += word == "ok"
