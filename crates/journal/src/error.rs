@@ -1,0 +1,108 @@
+//! What can go wrong, by what the caller can do about it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Position;
+use crate::reclaim::SegmentId;
+
+/// Bytes on disk that are not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment file.
+    pub file: PathBuf,
+    /// Where in the file the unreadable part begins.
+    pub offset: u64,
+    /// Bytes skipped.
+    pub length: u64,
+    /// Which check failed, in plain words.
+    pub what: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {} ({} bytes): {}", self.file.display(), self.offset, self.length, self.what)
+    }
+}
+
+/// Every failure of a journal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something outside the write path (open, list, read).
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted: completes "cannot ...".
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Another process has the journal open.
+    #[error("{} is in use by another process", path.display())]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A newer release wrote this journal. Nothing was touched.
+    #[error("{} has format version {found}; this release knows versions up to {known}: use the release that wrote it", path.display())]
+    NewerFormat {
+        /// The segment file.
+        path: PathBuf,
+        /// The version in its header.
+        found: u32,
+        /// The newest version this release reads.
+        known: u32,
+    },
+    /// A segment file that cannot belong where it lies: another journal's, or a name beyond the log.
+    #[error("{} does not belong to this journal: {why}", path.display())]
+    Foreign {
+        /// The segment file.
+        path: PathBuf,
+        /// How it was recognised.
+        why: &'static str,
+    },
+    /// The disk is full: nothing new is taken until space is back (`Event::SpaceBack`). What was taken is kept.
+    #[error("journal is full: {0}")]
+    Full(String),
+    /// A write or sync failed: nothing is taken, and nothing becomes durable, until the journal is opened again.
+    #[error("journal has failed: {0}")]
+    Failed(String),
+    /// The record exceeds a limit of the format.
+    #[error("record part of {size} bytes exceeds the limit of {limit}")]
+    TooLarge {
+        /// Bytes given.
+        size: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The record is there, but not as it was written.
+    #[error("damaged record: {0}")]
+    Damaged(Damage),
+    /// No segment holds this position any more (moved or dead: look it up again), or none ever did.
+    #[error("no record at position {0}")]
+    Gone(Position),
+    /// The segment cannot be retired: it is still open, or is the newest.
+    #[error("segment {0} is not sealed")]
+    NotSealed(SegmentId),
+    /// The journal was closed.
+    #[error("journal is closed")]
+    Closed,
+    /// A value in `Config` makes no sense.
+    #[error("journal configuration: {0}")]
+    Config(String),
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_path_buf();
+        move |source| Error::Io { action, path, source }
+    }
+}
+
+/// Whether the cause is a lack of space, which passes, and not a broken disk, which does not.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

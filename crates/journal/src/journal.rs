@@ -1,0 +1,211 @@
+//! The journal's front door: open, append, commit, close. Reading is in `read`, reclaiming in `reclaim`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
+
+use crate::Position;
+use crate::config::Config;
+use crate::error::Error;
+use crate::pending::{Appended, LARGE};
+use crate::record::{AUXILIARY, Draft, Entry, Record};
+use crate::recovery::{Opened, Recovery, recover};
+use crate::shared::{Event, Shared, State};
+use crate::storage::Storage;
+use crate::writer::Writer;
+
+/// An open journal. Clones are the same journal; the last one to go closes it.
+#[derive(Clone)]
+pub struct Journal(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A look at a journal's size and work. Counters begin at open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Segments in the log, the open one included.
+    pub segments: u64,
+    /// Spare files.
+    pub spares: u64,
+    /// Bytes that all of these take on disk.
+    pub bytes: u64,
+    /// Bytes of records that were not released.
+    pub live_bytes: u64,
+    /// Bytes appended and not yet in a file.
+    pub pending_bytes: u64,
+    /// Records appended.
+    pub records: u64,
+    /// Their bytes in the log.
+    pub record_bytes: u64,
+    /// Writes to segment files.
+    pub writes: u64,
+    /// Syncs of segment files.
+    pub syncs: u64,
+    /// Segments retired.
+    pub retired: u64,
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, made where it does not exist: replays every record in log order through
+    /// `visit` (without bodies), then starts the writer's thread, on which `listener` is called. The listener
+    /// must be quick, and must not call `sync`, `retire` or `close`.
+    ///
+    /// Once this returns, everything replayed is on disk. `Error::InUse`, `Error::NewerFormat`,
+    /// `Error::Foreign`: nothing was changed.
+    pub fn open(
+        dir: &Path,
+        storage: Arc<dyn Storage>,
+        config: Config,
+        visit: &mut dyn FnMut(Entry<'_>),
+        listener: Box<dyn Fn(Event) + Send + Sync>,
+    ) -> Result<(Journal, Recovery), Error> {
+        let Opened { beginning, current, recovery } = recover(dir, storage, config.checked()?, visit)?;
+        let shared = Arc::new(Shared::new(beginning));
+        let writer = Writer::new(shared.clone(), listener, current);
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run())
+            .map_err(Error::io("start the writer of", dir))?;
+        drop(shared.thread.set(thread.thread().clone()));
+        Ok((Journal(Arc::new(Inner { shared, writer: Mutex::new(Some(thread)) })), recovery))
+    }
+
+    /// Takes a record in: a copy into memory, no I/O, never a wait for the disk. Its position is its identity.
+    /// While the disk is full (`Error::Full`) only auxiliary records are taken, as far as they fit into space
+    /// already reserved, so that a consumer can still make room.
+    pub fn append(&self, record: Record<'_>) -> Result<Appended, Error> {
+        self.put(record, None)
+    }
+
+    /// The same for a relocated copy of the record `id` (the position of the original, not of an earlier copy).
+    ///
+    /// Live records are found by `holds(id)` afterwards. Auxiliary records that are still needed go this way
+    /// too: it tells `victim` not to look at them again too soon.
+    pub fn append_copy(&self, id: Position, record: Record<'_>) -> Result<Appended, Error> {
+        self.put(record, Some(id))
+    }
+
+    fn put(&self, record: Record<'_>, id: Option<Position>) -> Result<Appended, Error> {
+        let shared = &*self.0.shared;
+        let refusal = shared.refusal();
+        let spared = id.is_some() || record.kind >= AUXILIARY;
+        match refusal {
+            Err(Error::Full(_)) if spared && !shared.stalled.load(Ordering::Acquire) => {}
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+        let draft = Draft::new(record, id)?;
+        let large = (draft.size as usize >= LARGE).then(|| {
+            let mut bytes = Vec::with_capacity(draft.size as usize);
+            draft.put(0, 0, &mut bytes);
+            bytes
+        });
+        let mut pending = shared.pending.lock();
+        // Asked again under the lock: a closing journal takes what is pending only once.
+        match shared.refusal() {
+            Err(Error::Full(_)) if spared && pending.fits(&draft) => {}
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+        let appended = pending.append(&draft, large, &shared.table);
+        drop(pending);
+        if id.is_some() {
+            shared.copied_end.fetch_max(appended.end, Ordering::AcqRel);
+            shared.copied_bytes.fetch_add(u64::from(appended.size), Ordering::AcqRel);
+        }
+        shared.appended(u64::from(appended.size));
+        Ok(appended)
+    }
+
+    /// Asks that everything up to `end` becomes durable soon; `Event::Durable` tells when it is. Cheap.
+    pub fn commit(&self, end: Position) {
+        self.0.shared.request(end);
+    }
+
+    /// Every record that ends at or below is on disk.
+    pub fn durable(&self) -> Position {
+        self.0.shared.durable.load(Ordering::Acquire)
+    }
+
+    /// Waits until everything appended so far is on disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        let end = self.0.shared.pending.lock().end();
+        self.commit(end);
+        self.0.shared.wait(end)
+    }
+
+    /// Bytes appended and not yet in a file: what the owner watches to hold publishers back.
+    pub fn pending_bytes(&self) -> u64 {
+        self.0.shared.pending_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether it takes records.
+    pub fn state(&self) -> State {
+        self.0.shared.state()
+    }
+
+    /// Size and work so far. Costs time in proportion to the number of segments.
+    pub fn stats(&self) -> Stats {
+        let shared = &*self.0.shared;
+        let sums = shared.table.sums();
+        let spares = shared.depot.spares() as u64;
+        let counters = &shared.counters;
+        Stats {
+            segments: sums.segments,
+            spares,
+            bytes: sums.file_bytes + spares * shared.config.segment_bytes,
+            live_bytes: sums.live_bytes,
+            pending_bytes: self.pending_bytes(),
+            records: counters.records.load(Ordering::Relaxed),
+            record_bytes: counters.bytes.load(Ordering::Relaxed),
+            writes: counters.writes.load(Ordering::Relaxed),
+            syncs: counters.syncs.load(Ordering::Relaxed),
+            retired: counters.retired.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Makes everything durable and stops the writer. Later appends get `Error::Closed`. An error where
+    /// something taken could not be written. A second call does nothing.
+    pub fn close(&self) -> Result<(), Error> {
+        self.0.stop();
+        let shared = &*self.0.shared;
+        if self.durable() >= shared.pending.lock().end() {
+            return Ok(());
+        }
+        match shared.state() {
+            State::Failed => Err(Error::Failed(shared.reason())),
+            _ => Err(Error::Full(shared.reason())),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        // Under the lock of the appenders: what they were let in with is what the writer will take.
+        let pending = self.shared.pending.lock();
+        self.shared.stop.store(true, Ordering::SeqCst);
+        drop(pending);
+        self.shared.wake();
+        let thread = self.writer.lock().take();
+        // Dropped on the writer's own thread (by its listener) there is nothing to wait for.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

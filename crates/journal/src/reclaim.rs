@@ -1,0 +1,117 @@
+//! Space back: which records are dead, which segment to empty, and taking it out of the log.
+//!
+//! The owner's protocol and why it stays correct over crashes stand in docs/journal.md, "Reclaim".
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use crate::Position;
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::record::Entry;
+use crate::recovery::segment_entries;
+use crate::segment::segment_path;
+use crate::shared::State;
+
+/// Names one segment: the position at which it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentId(pub(crate) Position);
+
+impl SegmentId {
+    /// The position at which the segment begins.
+    pub fn base(self) -> Position {
+        self.0
+    }
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Journal {
+    /// The record at `position`, of `size` bytes in the log, is dead. Once for each record of a kind below
+    /// [`AUXILIARY`](crate::AUXILIARY), and only after whatever made it dead was appended.
+    pub fn release(&self, position: Position, size: u32) {
+        self.release_many(&[(position, size)]);
+    }
+
+    /// `release` for many, under one lock.
+    pub fn release_many(&self, records: &[(Position, u32)]) {
+        let end = self.shared().pending.lock().end();
+        self.shared().table.release(records.iter().copied(), end);
+    }
+
+    /// Whether a segment of the log still has the record `id`, dead or alive, or a relocated copy of it.
+    pub fn holds(&self, id: Position) -> bool {
+        self.shared().table.holds(id, None)
+    }
+
+    /// The same, not counting segment `victim`: whether an auxiliary record in `victim` that names `id` is
+    /// still needed once `victim` is gone.
+    pub fn holds_elsewhere(&self, id: Position, victim: SegmentId) -> bool {
+        self.shared().table.holds(id, Some(victim.0))
+    }
+
+    /// The sealed segment to reclaim next: one without anything needed, else the one with the smallest share of
+    /// needed bytes, where that is below `Config::reclaim_below` and there is at least a segment's worth of
+    /// garbage in all. `None`: nothing is worth it now.
+    pub fn victim(&self) -> Option<SegmentId> {
+        let shared = self.shared();
+        let active = shared.active.load(Ordering::Acquire);
+        let config = &shared.config;
+        shared.table.victim(active, config.reclaim_below, config.segment_bytes).map(SegmentId)
+    }
+
+    /// Shows every record of a sealed segment in order of position, dead or alive; bodies are not read.
+    pub fn entries(&self, segment: SegmentId, visit: &mut dyn FnMut(Entry<'_>)) -> Result<(), Error> {
+        let shared = self.shared();
+        let found = shared.table.at(segment.0).ok_or(Error::Gone(segment.0))?;
+        if !found.is_sealed() {
+            return Err(Error::NotSealed(segment));
+        }
+        let file = shared.table.file(&found, &shared.dir, &*shared.storage)?;
+        let path = segment_path(&shared.dir, found.base);
+        segment_entries(&*file, &path, &found, visit).map_err(Error::io("read", &path))
+    }
+
+    /// Takes a segment out of the log for good. What the owner still needs of it must have been copied with
+    /// `append_copy`. First makes everything appended so far durable, for what was released in this segment
+    /// must not come back, nor copies be missing; while the disk is full, what concerns this segment is enough.
+    pub fn retire(&self, segment: SegmentId) -> Result<(), Error> {
+        let shared = self.shared();
+        let found = shared.table.at(segment.0).ok_or(Error::Gone(segment.0))?;
+        if !found.is_sealed() || found.base >= shared.active.load(Ordering::Acquire) {
+            return Err(Error::NotSealed(segment));
+        }
+        let copied = shared.copied_end.load(Ordering::Acquire);
+        let due = copied.max(found.released_at.load(Ordering::Acquire));
+        match self.sync() {
+            Ok(()) => {}
+            Err(Error::Full(_)) if self.durable() >= due => {}
+            Err(error) => return Err(error),
+        }
+        let spare = shared.depot.withdraw(&found).map_err(|trouble| {
+            // Whether the file would be there after a crash is not known any more, and records that silence
+            // its contents may be retired next: stop here.
+            shared.set_state(State::Failed, &trouble.text);
+            shared.wake();
+            Error::Failed(trouble.text)
+        })?;
+        shared.table.remove(found.base);
+        let copied = shared.copied_bytes.swap(0, Ordering::AcqRel);
+        let freed =
+            i64::try_from(found.used()).unwrap_or(i64::MAX) - i64::try_from(copied).unwrap_or(i64::MAX);
+        shared.table.freed.fetch_add(freed, Ordering::AcqRel);
+        shared.counters.retired.fetch_add(1, Ordering::Relaxed);
+        if let Some(spare) = spare {
+            shared.depot.put_back(spare);
+        }
+        if shared.state() == State::Full {
+            shared.space.store(true, Ordering::Release);
+            shared.wake();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,385 @@
+//! From the files of a stopped, killed or damaged journal to one that takes records. Next door: `scan`, `footer`.
+//!
+//! Nothing is changed before every file was looked at: a newer format or a foreign file is refused untouched.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::Position;
+use crate::config::Config;
+use crate::depot::Depot;
+use crate::error::{Damage, Error};
+use crate::footer::{Builder, Entries, TRAILER, Trailer};
+use crate::pending::{Pending, draw};
+use crate::record::Entry;
+use crate::scan::{Ground, Scanned, scan};
+use crate::segment::{FORMAT_VERSION, HEADER_BLOCK, Header, POSITION_MAX, base_in_name, segment_path};
+use crate::shared::Beginning;
+use crate::storage::{Storage, StorageFile};
+use crate::table::{Segment, Table};
+use crate::writer::Current;
+
+/// What opening a journal found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    /// Records replayed.
+    pub entries: u64,
+    /// Segments read.
+    pub segments: u64,
+    /// Unreadable parts that were skipped, with file and offset. Everything around them was replayed.
+    pub damages: Vec<Damage>,
+    /// The last write, cut off because it was not finished: expected after a crash, and confirmed to nobody.
+    pub torn_tail: Option<Damage>,
+    /// Time it took.
+    pub elapsed: Duration,
+}
+
+pub(crate) struct Opened {
+    pub(crate) beginning: Beginning,
+    pub(crate) current: Option<Current>,
+    pub(crate) recovery: Recovery,
+}
+
+/// A segment file before its records are read.
+struct Found {
+    base: Position,
+    path: PathBuf,
+    file: Arc<dyn StorageFile>,
+    header: Option<Header>,
+    /// Positions it may take: up to the next file.
+    span: u64,
+}
+
+pub(crate) fn recover(
+    dir: &Path,
+    storage: Arc<dyn Storage>,
+    config: Config,
+    visit: &mut dyn FnMut(Entry<'_>),
+) -> Result<Opened, Error> {
+    let started = Instant::now();
+    storage.create_dir(dir).map_err(Error::io("make", dir))?;
+    let lock = lock(dir, &*storage)?;
+    let files = storage.list(dir).map_err(Error::io("list", dir))?;
+    let mut found = survey(dir, &*storage, &files, !config.durable)?;
+    let log = found.iter().find_map(|f| f.header).map_or_else(new_log, |header| header.log);
+    if !config.durable {
+        found.clear();
+        for (name, _) in files.iter().filter(|(name, _)| base_in_name(name).is_some()) {
+            storage.remove(&dir.join(name)).map_err(Error::io("remove", &dir.join(name)))?;
+        }
+    } else if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        // The folder itself has to be there after a crash.
+        storage.sync_dir(parent).map_err(Error::io("sync", parent))?;
+    }
+    let depot = Depot::new(dir, storage.clone(), config, log);
+    for (name, len) in files.iter().filter(|(name, _)| Depot::is_spare(name)) {
+        if !depot.adopt(name, *len) {
+            storage.remove(&dir.join(name)).map_err(Error::io("remove", &dir.join(name)))?;
+        }
+    }
+    let mut replay = Replay { table: Table::default(), recovery: Recovery::default(), visit };
+    let mut tail = None;
+    let last = found.len().saturating_sub(1);
+    for (n, found) in found.iter().enumerate() {
+        tail = replay.segment(found, n == last).map_err(Error::io("read", &found.path))?;
+    }
+    let Replay { table, mut recovery, .. } = replay;
+    let end_of_files = found.last().map_or(0, |last| last.base + last.span);
+    let active = found.last().map_or(0, |last| last.base);
+    let (pending, current) = begin(tail, end_of_files, &table, &config);
+    recovery.segments = found.len() as u64;
+    recovery.elapsed = started.elapsed();
+    let dir = dir.to_path_buf();
+    let beginning = Beginning { config, dir, storage, depot, table, pending, active, lock };
+    Ok(Opened { beginning, current, recovery })
+}
+
+fn lock(dir: &Path, storage: &dyn Storage) -> Result<Box<dyn Send + Sync>, Error> {
+    let path = dir.join("lock");
+    storage.lock(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => Error::InUse { path },
+        _ => Error::Io { action: "lock", path, source },
+    })
+}
+
+fn new_log() -> [u8; 16] {
+    let mut log = [0; 16];
+    log[..8].copy_from_slice(&draw().to_le_bytes());
+    log[8..].copy_from_slice(&draw().to_le_bytes());
+    log
+}
+
+/// Reads the header of every segment file, in order of base.
+fn survey(
+    dir: &Path,
+    storage: &dyn Storage,
+    files: &[(String, u64)],
+    scratch: bool,
+) -> Result<Vec<Found>, Error> {
+    let mut bases: Vec<_> =
+        files.iter().filter_map(|(name, len)| base_in_name(name).map(|base| (base, *len))).collect();
+    bases.sort_unstable();
+    let mut found = Vec::with_capacity(bases.len());
+    let mut log = None;
+    for (n, &(base, len)) in bases.iter().enumerate() {
+        let path = segment_path(dir, base);
+        let file = storage.open(&path).map_err(Error::io("open", &path))?;
+        let mut block = vec![0; HEADER_BLOCK as usize];
+        let read = file.read_at(&mut block, 0).map_err(Error::io("read", &path))?;
+        let header = Header::decode(block.get(..read).unwrap_or_default());
+        if let Some(header) = header {
+            accept(&header, &path, *log.get_or_insert(header.log), scratch)?;
+        }
+        let header = header.filter(|header| header.base == base);
+        let next = bases.get(n + 1).map_or(POSITION_MAX, |&(next, _)| next);
+        let span = header.map_or(len, |header| header.capacity);
+        let room = next.saturating_sub(base);
+        if base >= POSITION_MAX || (n + 1 == bases.len() && span > room) {
+            return Err(Error::Foreign { path, why: "it lies beyond the end of any log" });
+        }
+        found.push(Found { base, path, file, header, span: span.min(room) });
+    }
+    Ok(found)
+}
+
+/// Refuses a file that this journal must not touch.
+fn accept(header: &Header, path: &Path, log: [u8; 16], scratch: bool) -> Result<(), Error> {
+    let path = path.to_path_buf();
+    if header.version > FORMAT_VERSION {
+        return Err(Error::NewerFormat { path, found: header.version, known: FORMAT_VERSION });
+    }
+    if header.log != log {
+        return Err(Error::Foreign { path, why: "its header names another journal" });
+    }
+    match (header.scratch, scratch) {
+        (false, true) => Err(Error::Foreign { path, why: "it is durable and would be removed as scratch" }),
+        (true, false) => Err(Error::Foreign { path, why: "it is scratch of a running journal" }),
+        _ => Ok(()),
+    }
+}
+
+/// The open segment as it was found.
+struct Tail {
+    segment: Arc<Segment>,
+    file: Arc<dyn StorageFile>,
+    footer: Builder,
+    end: u64,
+}
+
+/// Goes on in the tail, or behind the last file.
+fn begin(
+    tail: Option<Tail>,
+    end_of_files: Position,
+    table: &Table,
+    config: &Config,
+) -> (Pending, Option<Current>) {
+    if let Some(Tail { segment, file, footer, end }) = tail {
+        let log_end = segment.base + end;
+        let pending = Pending::new(segment.clone(), end, footer.len(), config.segment_bytes, log_end);
+        return (pending, Some(Current { segment, file, footer, zeroed: end }));
+    }
+    let segment = Arc::new(Segment::new(end_of_files, config.segment_bytes, Some(draw() as u32), false));
+    table.insert(segment.clone());
+    (Pending::new(segment, HEADER_BLOCK, 0, config.segment_bytes, end_of_files), None)
+}
+
+struct Replay<'v> {
+    table: Table,
+    recovery: Recovery,
+    visit: &'v mut dyn FnMut(Entry<'_>),
+}
+
+impl Replay<'_> {
+    /// Replays one segment; the result is the tail, where this is it and can be gone on with.
+    fn segment(&mut self, found: &Found, last: bool) -> io::Result<Option<Tail>> {
+        let tag = found.header.map(|header| header.tag);
+        if let Some(tag) = tag
+            && let Some(footer) = Footer::read(&*found.file, found.base, tag, found.span)?
+        {
+            let segment = Arc::new(Segment::new(found.base, found.span, Some(tag), false));
+            footer.each(&mut |entry| self.entry(&segment, &entry));
+            if last {
+                settle(&*found.file, found.span)?;
+            }
+            self.add(segment, true);
+            return Ok(None);
+        }
+        self.scanned(found, last)
+    }
+
+    fn scanned(&mut self, found: &Found, last: bool) -> io::Result<Option<Tail>> {
+        let tag = found.header.map(|header| header.tag);
+        let limit = found.span.min(found.file.len()?);
+        let ground = Ground { file: &*found.file, path: &found.path, base: found.base, limit, tag };
+        // Counted in a segment made up for it: whether the file is damaged shows at the end only.
+        let mut footer = Builder::new();
+        let mut entries = Vec::new();
+        let visit = &mut *self.visit;
+        let recovery = &mut self.recovery;
+        let done = scan(&ground, &mut |offset, entry| {
+            recovery.entries += 1;
+            visit(*entry);
+            footer.push(offset, entry);
+            entries.push(Tally {
+                size: entry.size,
+                kind: entry.kind,
+                id: entry.id,
+                position: entry.position,
+            });
+        })?;
+        let sound = tag.is_some() && done.damages.is_empty();
+        let goes_on = last && sound;
+        let segment = Arc::new(Segment::new(found.base, found.span, done.tag, !goes_on));
+        entries.iter().for_each(|tally| segment.count(&tally.entry()));
+        let end = done.end;
+        if last {
+            settle(&*found.file, end)?;
+        }
+        let tail = if goes_on {
+            cut(&*found.file, &done)?;
+            Some(Tail { segment: segment.clone(), file: found.file.clone(), footer, end })
+        } else {
+            None
+        };
+        self.report(found, done, last, sound);
+        self.add(segment, !goes_on);
+        Ok(tail)
+    }
+
+    fn report(&mut self, found: &Found, done: Scanned, last: bool, sound: bool) {
+        let recovery = &mut self.recovery;
+        let damage = |offset, length, what: &str| Damage {
+            file: found.path.clone(),
+            offset,
+            length,
+            what: what.to_owned(),
+        };
+        if found.header.is_none() {
+            recovery.damages.push(damage(0, HEADER_BLOCK, "segment header fails its checksum"));
+        }
+        if !last {
+            let what = "segment index is unreadable: its records were read one by one";
+            recovery.damages.push(damage(found.span.saturating_sub(TRAILER), TRAILER, what));
+        }
+        recovery.damages.extend(done.damages);
+        match done.torn {
+            Some(torn) if last && sound => recovery.torn_tail = Some(torn),
+            torn => recovery.damages.extend(torn),
+        }
+    }
+
+    fn entry(&mut self, segment: &Segment, entry: &Entry<'_>) {
+        self.recovery.entries += 1;
+        segment.count(entry);
+        (self.visit)(*entry);
+    }
+
+    fn add(&self, segment: Arc<Segment>, sealed: bool) {
+        if sealed {
+            segment.seal(0);
+        }
+        self.table.insert(segment);
+    }
+}
+
+/// An entry without its index part.
+struct Tally {
+    size: u32,
+    kind: u8,
+    id: Position,
+    position: Position,
+}
+
+impl Tally {
+    fn entry(&self) -> Entry<'static> {
+        let &Tally { size, kind, id, position } = self;
+        Entry { position, id, size, kind, index: &[], body_len: 0 }
+    }
+}
+
+/// Writes the file's beginning over with itself and syncs it. What was read may be in the kernel's memory only
+/// (a process killed before its sync), and after a failed sync the kernel takes it for written: only a new
+/// write gets it to the disk.
+fn settle(file: &dyn StorageFile, end: u64) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0;
+    while at < end {
+        let len = (end - at).min(buffer.len() as u64) as usize;
+        let filled = file.read_at(buffer.get_mut(..len).unwrap_or_default(), at)?;
+        file.write_at(buffer.get(..filled).unwrap_or_default(), at)?;
+        at += len as u64;
+        if filled < len {
+            break;
+        }
+    }
+    file.sync()
+}
+
+/// Overwrites an unfinished last write, so that no part of it can ever pass as a record.
+fn cut(file: &dyn StorageFile, done: &Scanned) -> io::Result<()> {
+    let Some(torn) = &done.torn else { return Ok(()) };
+    let zeros = vec![0; torn.length.min(1 << 20) as usize];
+    let until = torn.offset + torn.length;
+    let mut at = torn.offset;
+    while at < until {
+        let len = (until - at).min(zeros.len() as u64) as usize;
+        file.write_at(zeros.get(..len).unwrap_or_default(), at)?;
+        at += len as u64;
+    }
+    file.sync()
+}
+
+/// A sealed segment's index, read and verified.
+struct Footer {
+    trailer: Trailer,
+    index: Vec<u8>,
+}
+
+impl Footer {
+    /// `None` where there is none, or it is not intact, or another life's.
+    fn read(file: &dyn StorageFile, base: Position, tag: u32, capacity: u64) -> io::Result<Option<Footer>> {
+        let mut raw = [0; TRAILER as usize];
+        let Some(at) = capacity.checked_sub(TRAILER).filter(|&at| at >= HEADER_BLOCK) else {
+            return Ok(None);
+        };
+        let read = file.read_at(&mut raw, at)?;
+        let trailer = raw.get(..read).and_then(Trailer::decode);
+        let Some(trailer) = trailer.filter(|t| t.base == base && t.tag == tag) else { return Ok(None) };
+        let Some(from) = at.checked_sub(trailer.index_len).filter(|&from| from >= trailer.records_end) else {
+            return Ok(None);
+        };
+        let mut index = vec![0; trailer.index_len as usize];
+        let read = file.read_at(&mut index, from)?;
+        if read < index.len() || !trailer.index_matches(&index) {
+            return Ok(None);
+        }
+        let mut entries = Entries::new(&index, &trailer);
+        let count = entries.by_ref().count() as u64;
+        let whole = entries.is_intact() && count == trailer.entries;
+        Ok(whole.then_some(Footer { trailer, index }))
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(Entry<'_>)) {
+        Entries::new(&self.index, &self.trailer).for_each(visit);
+    }
+}
+
+/// The records of a sealed segment: from its footer, else by reading them.
+pub(crate) fn segment_entries(
+    file: &dyn StorageFile,
+    path: &Path,
+    segment: &Segment,
+    visit: &mut dyn FnMut(Entry<'_>),
+) -> io::Result<()> {
+    if let Some(tag) = segment.tag
+        && let Some(footer) = Footer::read(file, segment.base, tag, segment.capacity)?
+    {
+        footer.each(visit);
+        return Ok(());
+    }
+    let limit = segment.capacity.min(file.len()?);
+    let ground = Ground { file, path, base: segment.base, limit, tag: segment.tag };
+    scan(&ground, &mut |_, entry| visit(*entry)).map(drop)
+}
