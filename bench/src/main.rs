@@ -1,0 +1,2 @@
+//! Load for AMQP 0-9-1 brokers.
+fn main() {}
