@@ -41,6 +41,7 @@ pub use config::Config;
 pub use error::{Damage, Error};
 pub use journal::{Journal, Stats};
 pub use pending::Appended;
+pub use read::BodySink;
 pub use reclaim::SegmentId;
 pub use record::{AUXILIARY, BODY_MAX, Entry, INDEX_MAX, Record};
 pub use recovery::Recovery;

@@ -15,6 +15,9 @@ const GAP: u64 = 32 << 10;
 /// Unless that makes more than this.
 const TOGETHER: u64 = 1 << 20;
 
+/// Takes the bodies that `read_many` finds: the place in the list, and the body or its error.
+pub type BodySink<'a> = dyn FnMut(usize, Result<&[u8], Error>) + 'a;
+
 impl Journal {
     /// The body of the record at `position`, checksum verified. `Error::Damaged`: not as it was written;
     /// `Error::Gone`: its segment was retired, the record has moved or is dead.
@@ -30,7 +33,7 @@ impl Journal {
 
     /// Many bodies at once: `(position, size)` in ascending order, neighbours in one read. `out` gets the place
     /// in `records` and the body, or the error that `read` would have given. Buffers 1 MiB, or the largest record.
-    pub fn read_many(&self, records: &[(Position, u32)], out: &mut dyn FnMut(usize, Result<&[u8], Error>)) {
+    pub fn read_many(&self, records: &[(Position, u32)], out: &mut BodySink<'_>) {
         let shared = self.shared();
         let mut buffer = Vec::new();
         let mut at = 0;
@@ -75,7 +78,7 @@ fn read_group(
     segment: &Segment,
     group: &[(Position, u32)],
     buffer: &mut Vec<u8>,
-    out: &mut dyn FnMut(usize, Result<&[u8], Error>),
+    out: &mut BodySink<'_>,
 ) {
     let (Some(&(first, _)), Some(&(last, size))) = (group.first(), group.last()) else { return };
     let end = (last + u64::from(size)).min(segment.end());

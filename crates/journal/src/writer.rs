@@ -72,7 +72,7 @@ impl Writer {
                 Ok(()) if stop => break,
                 Ok(()) => {}
                 Err(trouble) => {
-                    let lasting = self.trouble(trouble);
+                    let lasting = self.trouble(&trouble);
                     if lasting || stop {
                         break;
                     }
@@ -226,7 +226,7 @@ impl Writer {
     }
 
     /// Deals with a failed step; true where it ends the journal.
-    fn trouble(&mut self, trouble: Trouble) -> bool {
+    fn trouble(&mut self, trouble: &Trouble) -> bool {
         if !trouble.full {
             self.failed(&trouble.text);
             return true;

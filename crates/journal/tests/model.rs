@@ -1,0 +1,174 @@
+//! Random histories with crashes against a model: what was durable is there, what was durably acked is not.
+
+mod support;
+
+use std::collections::{HashMap, HashSet};
+
+use journal::fault::{Crash, FaultyStorage};
+use journal::{Config, Position};
+use proptest::prelude::*;
+use support::{Owner, body, silent, small};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish { count: usize, index: usize, body: usize },
+    Ack { count: usize, from: usize },
+    Sync,
+    Commit,
+    Reclaim,
+    /// Copies what is needed of a victim and crashes before it is retired.
+    HalfReclaim(Crash),
+    Crash(Crash),
+    /// The next sync fails; then the process is restarted, or the machine goes down.
+    FailSync(Crash),
+    Close,
+}
+
+fn crash() -> impl Strategy<Value = Crash> {
+    prop_oneof![
+        Just(Crash::Process),
+        Just(Crash::PowerAll),
+        any::<u64>().prop_map(Crash::Power),
+        any::<u64>().prop_map(Crash::Power)
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        10 => (1..40_usize, 0..60_usize, 0..1500_usize)
+            .prop_map(|(count, index, body)| Step::Publish { count, index, body }),
+        1 => (1..3_usize, 0..3000_usize, 8_000..40_000_usize)
+            .prop_map(|(count, index, body)| Step::Publish { count, index, body }),
+        8 => (1..60_usize, any::<usize>()).prop_map(|(count, from)| Step::Ack { count, from }),
+        3 => Just(Step::Sync),
+        3 => Just(Step::Commit),
+        4 => Just(Step::Reclaim),
+        2 => crash().prop_map(Step::HalfReclaim),
+        3 => crash().prop_map(Step::Crash),
+        1 => crash().prop_map(Step::FailSync),
+        1 => Just(Step::Close),
+    ]
+}
+
+struct Model {
+    disk: FaultyStorage,
+    config: Config,
+    owner: Owner,
+    /// Everything ever published, by id.
+    contents: HashMap<Position, (Vec<u8>, Vec<u8>)>,
+    /// Published and not acked, with the end of the record.
+    alive: HashMap<Position, Position>,
+    /// Acked, with the end of the ack.
+    acked: HashMap<Position, Position>,
+    next: u64,
+}
+
+impl Model {
+    fn new(config: Config) -> Self {
+        let disk = FaultyStorage::new();
+        let owner = Owner::open(&disk, config, silent()).expect("opens");
+        let (contents, alive, acked) = Default::default();
+        Model { disk, config, owner, contents, alive, acked, next: 0 }
+    }
+
+    fn apply(&mut self, step: &Step) {
+        match *step {
+            Step::Publish { count, index, body } => (0..count).for_each(|_| self.publish(index, body)),
+            Step::Ack { count, from } => self.ack(count, from),
+            Step::Sync => self.owner.journal.sync().expect("syncs"),
+            Step::Commit => self.owner.journal.commit(Position::MAX),
+            Step::Reclaim => {
+                self.owner.reclaim().expect("reclaims");
+            }
+            Step::HalfReclaim(how) => {
+                if let Some(victim) = self.owner.journal.victim() {
+                    self.owner.empty(victim).expect("copies");
+                    self.crash(how);
+                }
+            }
+            Step::Crash(how) => self.crash(how),
+            Step::FailSync(how) => {
+                self.disk.fail_sync(1);
+                self.publish(10, 100);
+                let durable = self.owner.journal.durable();
+                assert!(self.owner.journal.sync().is_err(), "a failed sync is never success");
+                assert!(self.owner.publish(b"", b"").is_err(), "failed for good");
+                assert_eq!(self.owner.journal.durable(), durable, "nothing becomes durable any more");
+                self.crash(how);
+            }
+            Step::Close => {
+                self.owner.journal.close().expect("closes");
+                self.crash(Crash::PowerAll);
+            }
+        }
+    }
+
+    fn publish(&mut self, index: usize, len: usize) {
+        self.next += 1;
+        let (index, body) = (body(self.next, index), body(self.next + 7, len));
+        let (id, end) = self.owner.publish(&index, &body).expect("appends");
+        assert!(self.contents.insert(id, (index, body)).is_none_or(|_| !self.alive.contains_key(&id)));
+        self.acked.remove(&id);
+        self.alive.insert(id, end);
+    }
+
+    fn ack(&mut self, count: usize, from: usize) {
+        let living: Vec<_> = self.owner.live.keys().copied().collect();
+        if living.is_empty() {
+            return;
+        }
+        let some: Vec<_> = (0..count).map(|n| living[(from % living.len() + n * 3) % living.len()]).collect();
+        let some: Vec<_> = HashSet::<Position>::from_iter(some).into_iter().collect();
+        let end = self.owner.ack(&some).expect("appends");
+        for id in some {
+            self.alive.remove(&id);
+            self.acked.insert(id, end);
+        }
+    }
+
+    fn crash(&mut self, how: Crash) {
+        let durable = self.owner.journal.durable();
+        self.disk = self.disk.crash(how);
+        self.owner = Owner::open(&self.disk, self.config, silent()).expect("opens after a crash");
+        let live = &self.owner.live;
+        for (id, end) in &self.alive {
+            assert!(*end > durable || live.contains_key(id), "durable message {id} is lost ({how:?})");
+        }
+        for (id, end) in &self.acked {
+            assert!(*end > durable || !live.contains_key(id), "durably acked message {id} is back ({how:?})");
+        }
+        self.owner.verify(&self.contents);
+        // What came back is what there is now, all of it durable.
+        self.alive = live.keys().map(|id| (*id, 0)).collect();
+        self.acked.retain(|id, _| !self.alive.contains_key(id));
+        self.acked.values_mut().for_each(|end| *end = 0);
+        self.contents.retain(|id, _| self.alive.contains_key(id));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("JOURNAL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(120),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_was_durable_survives(steps in proptest::collection::vec(step(), 1..80), spares in 0..3_usize) {
+        let mut model = Model::new(Config { spare_segments: spares, ..small() });
+        for step in &steps {
+            model.apply(step);
+        }
+        model.owner.journal.sync().expect("syncs");
+        model.crash(Crash::PowerAll);
+        let all: Vec<_> = model.owner.live.keys().copied().collect();
+        for some in all.chunks(100) {
+            model.owner.ack(some).expect("appends");
+        }
+        model.owner.journal.sync().expect("syncs");
+        model.owner.reclaim().expect("reclaims");
+        let stats = model.owner.journal.stats();
+        prop_assert!(stats.live_bytes == 0);
+        prop_assert!(stats.segments <= 4, "a drained journal is small: {stats:?}");
+    }
+}
