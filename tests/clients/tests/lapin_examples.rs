@@ -1,4 +1,5 @@
 //! The three examples of messaging (direct, topic, RPC) that `SYSTEM` orders, through lapin.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ struct Stage {
 }
 
 async fn connect(broker: &Broker) -> Connection {
-    let connecting = Connection::connect(&broker.uri(), ConnectionProperties::default());
+    let uri = broker.uri();
+    let connecting = Connection::connect(&uri, ConnectionProperties::default());
     tokio::time::timeout(PATIENCE, connecting).await.unwrap().unwrap()
 }
 
@@ -43,10 +45,7 @@ async fn declare_exchange(channel: &Channel, name: &str, kind: ExchangeKind) {
 }
 
 async fn declare_bound(channel: &Channel, queue: &str, exchange: &str, key: &str) {
-    channel
-        .queue_declare(queue.into(), QueueDeclareOptions::default(), FieldTable::default())
-        .await
-        .unwrap();
+    channel.queue_declare(queue.into(), QueueDeclareOptions::default(), FieldTable::default()).await.unwrap();
     channel
         .queue_bind(
             queue.into(),
