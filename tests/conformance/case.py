@@ -6,9 +6,14 @@ case's name, so that cases can run side by side; they are deleted afterwards.
 In arguments `{q}`, `{x}`, `{q2}`... stand for such names.
 """
 
+import contextlib
+import fcntl
+import pathlib
+import tempfile
 import threading
 
 import normal
+import prepare
 import wire
 from client import Connection, Unexpected
 
@@ -55,6 +60,10 @@ class Trial:
         self.vhost = options.get("vhost", "/")
         return self.socket().opened(**options)
 
+    def ctl_run(self, *args):
+        """rabbitmqctl in the middle of a case; must succeed."""
+        return prepare.must(self.ctl, *args)
+
     def do(self, connection, steps):
         """Set-up steps: `(method, arguments)`, or `("publish", ...)`."""
         for method, args in steps:
@@ -85,6 +94,10 @@ class Case:
 
     def run(self, port, ctl=None):
         """The normalised events, or a note of the set-up step that failed."""
+        with turn(port, fcntl.LOCK_EX if self.alone else fcntl.LOCK_SH):
+            return self.play_once(port, ctl)
+
+    def play_once(self, port, ctl):
         trial = Trial(self, port, ctl)
         try:
             return normal.tree(self.play(trial))
@@ -92,6 +105,14 @@ class Case:
             return [{"setup_failed": normal.text(str(unexpected))}]
         finally:
             trial.clean_up()
+
+
+@contextlib.contextmanager
+def turn(port, how):
+    """Cases marked `alone` disturb the whole broker: they run beside no other, in whatever process."""
+    with open(pathlib.Path(tempfile.gettempdir()) / f"conformance-{port}.lock", "w", encoding="utf-8") as file:
+        fcntl.flock(file, how)
+        yield
 
 
 def case(name, **options):

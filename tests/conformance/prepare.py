@@ -38,10 +38,14 @@ def must(ctl, *args):
     return out
 
 
-def set_up(ctl):
-    tear_down(ctl)
+def set_up(ctl, again=True):
+    """Makes them; with `again` from scratch, else what is there already stays."""
+    if again:
+        tear_down(ctl)
     for args in SET_UP:
-        must(ctl, *args)
+        code, out, err = run(ctl, *args)
+        if code and (again or "already exists" not in err):
+            raise RuntimeError(f"rabbitmqctl {' '.join(args)}: exit {code}: {out}{err}")
 
 
 def tear_down(ctl):
