@@ -3,7 +3,7 @@
 //! - [`Access`] is the door: reads from memory under a short lock, changes durably first (`store.rs`),
 //!   then in memory (`image.rs`). The operations live in `vhosts.rs`, `users.rs`, `permissions.rs`.
 //! - [`Rights`] answers "may this user do this to that name" from compiled patterns (`pattern.rs`,
-//!   which reads RabbitMQ's dialect through `pcre.rs`).
+//!   which reads RabbitMQ's dialect through `pcre.rs`, `pcre_class.rs` and `byte_sets.rs`).
 //! - `password.rs` has the hashes that definitions.json carries.
 //!
 //! Sessions keep what they were told and compare [`Access::generation`], one atomic load, to learn
@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+mod byte_sets;
 mod error;
 mod image;
 mod password;
 mod pattern;
 mod pcre;
+mod pcre_class;
 mod permissions;
 mod rights;
 mod store;

@@ -8,7 +8,9 @@
 //! carry PCRE's words and byte offsets (recorded with Erlang 25), since operators know those.
 //!
 //! What comes out is ASCII; other bytes are written `\xHH`, a byte each. `pattern.rs`, next door,
-//! compiles it.
+//! compiles it; `pcre_class.rs` reads what stands in brackets.
+
+use super::byte_sets;
 
 /// Why a pattern was refused: PCRE's words and the byte offset it would name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +46,9 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, PatternError> {
         out: String::with_capacity(pattern.len() + 16),
         backtracking: false,
         depth: 0,
+        groups: 0,
+        names: Vec::new(),
+        references: Vec::new(),
         repeatable: false,
     };
     while let Some(byte) = reader.next() {
@@ -52,17 +57,30 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, PatternError> {
     if reader.depth > 0 {
         return Err(reader.error("missing )"));
     }
+    reader.check_references()?;
     Ok(Translated { text: reader.out, backtracking: reader.backtracking })
 }
 
-struct Translator<'a> {
-    input: &'a [u8],
-    at: usize,
-    out: String,
+/// Reads a pattern once, front to back.
+pub(super) struct Translator<'a> {
+    pub(super) input: &'a [u8],
+    pub(super) at: usize,
+    pub(super) out: String,
     backtracking: bool,
     depth: usize,
+    /// Groups that can be referred to, by number and by name.
+    groups: u32,
+    names: Vec<String>,
+    /// References, each with its offset: to be there when the whole pattern is read.
+    references: Vec<(Reference, usize)>,
     /// Whether a quantifier may stand here: the thing before it is an atom.
-    repeatable: bool,
+    pub(super) repeatable: bool,
+}
+
+/// What a back reference names.
+enum Reference {
+    Number(u32),
+    Name(String),
 }
 
 impl Translator<'_> {
@@ -124,10 +142,10 @@ impl Translator<'_> {
         };
         let end = self.at + length;
         if low > REPEAT_MAX || high.is_some_and(|high| high > REPEAT_MAX) {
-            return Err(self.error_at("number too big in {} quantifier", end));
+            return Err(self.error_at("number too big in {} quantifier", end - 1));
         }
         if high.is_some_and(|high| high < low) {
-            return Err(self.error_at("numbers out of order in {} quantifier", end));
+            return Err(self.error_at("numbers out of order in {} quantifier", end - 1));
         }
         if !self.repeatable {
             return Err(self.error_at("nothing to repeat", end - 1));
@@ -145,6 +163,7 @@ impl Translator<'_> {
             return Err(self.error_at("(*VERB) not recognized or malformed", self.at + 1));
         }
         if !self.take(b'?') {
+            self.groups += 1;
             return self.enter("(");
         }
         let start = self.at;
@@ -161,7 +180,7 @@ impl Translator<'_> {
             Some(b'P') if self.take(b'<') => self.named(b'>'),
             Some(b'P') if self.take(b'=') => {
                 let name = self.name(b')')?;
-                self.back_reference(&name);
+                self.back_reference(name);
                 Ok(())
             }
             Some(b'|' | b'(' | b'R' | b'&' | b'P' | b'+' | b'0'..=b'9') => {
@@ -209,8 +228,14 @@ impl Translator<'_> {
     }
 
     fn named(&mut self, end: u8) -> Result<(), PatternError> {
+        if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            return Err(self.error("group name must start with a non-digit"));
+        }
         let name = self.name(end)?;
-        self.enter(&format!("(?<{name}>"))
+        self.groups += 1;
+        self.enter(&format!("(?<{name}>"))?;
+        self.names.push(name);
+        Ok(())
     }
 
     fn name(&mut self, end: u8) -> Result<String, PatternError> {
@@ -262,18 +287,28 @@ impl Translator<'_> {
         Err(self.error("unrecognized character after (? or (?-"))
     }
 
-    fn back_reference(&mut self, name: &str) {
+    fn back_reference(&mut self, name: String) {
         self.out.push_str(&format!(r"\k<{name}>"));
+        self.references.push((Reference::Name(name), self.at - 1));
         self.backtracking = true;
         self.repeatable = true;
+    }
+
+    fn check_references(&self) -> Result<(), PatternError> {
+        let missing = self.references.iter().find(|(reference, _)| match reference {
+            Reference::Number(number) => *number > self.groups,
+            Reference::Name(name) => !self.names.contains(name),
+        });
+        missing
+            .map_or(Ok(()), |(_, offset)| Err(self.error_at("reference to non-existent subpattern", *offset)))
     }
 
     fn escape(&mut self) -> Result<(), PatternError> {
         let Some(byte) = self.next() else {
             return Err(self.error("\\ at end of pattern"));
         };
-        if let Some(set) = shorthand(byte) {
-            self.out.push_str(set);
+        if let Some(set) = byte_sets::shorthand(byte) {
+            self.out.push_str(&set);
             self.repeatable = true;
             return Ok(());
         }
@@ -292,9 +327,10 @@ impl Translator<'_> {
                 return Ok(());
             }
             b'k' => return self.named_reference(),
-            b'p' | b'P' => return self.property(byte),
             b'1'..=b'9' => return self.digits(byte),
-            b'g' | b'X' => return Err(self.error("\\g and \\X are not supported here")),
+            b'g' | b'X' | b'p' | b'P' => {
+                return Err(self.error("\\g, \\p, \\P and \\X are not supported here"));
+            }
             _ => {
                 let value = self.character(byte)?;
                 self.literal(value);
@@ -327,22 +363,7 @@ impl Translator<'_> {
             }
         };
         let name = self.name(end)?;
-        self.back_reference(&name);
-        Ok(())
-    }
-
-    fn property(&mut self, letter: u8) -> Result<(), PatternError> {
-        let start = self.at;
-        match self.next() {
-            Some(b'{') => while self.next().is_some_and(|byte| byte != b'}') {},
-            Some(byte) if byte.is_ascii_alphabetic() => {}
-            _ => return Err(self.error("malformed \\P or \\p sequence")),
-        }
-        let name = self.input.get(start..self.at).unwrap_or_default();
-        self.out.push('\\');
-        self.out.push(char::from(letter));
-        self.out.extend(name.iter().filter(|byte| byte.is_ascii()).copied().map(char::from));
-        self.repeatable = true;
+        self.back_reference(name);
         Ok(())
     }
 
@@ -350,20 +371,22 @@ impl Translator<'_> {
     fn digits(&mut self, first: u8) -> Result<(), PatternError> {
         if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.out.push_str(&format!(r"\{}", char::from(first)));
+            // PCRE misses a number only when it has read everything.
+            self.references.push((Reference::Number(u32::from(first - b'0')), self.input.len()));
             self.backtracking = true;
             self.repeatable = true;
             return Ok(());
         }
-        let value = self.octal(first).ok_or_else(|| self.error("reference to non-existent subpattern"))?;
+        if first >= b'8' {
+            return Err(self.error("reference to non-existent subpattern"));
+        }
+        let value = self.octal(first)?;
         self.literal(value);
         Ok(())
     }
 
-    fn octal(&mut self, first: u8) -> Option<u8> {
-        let mut value = u32::from(first.checked_sub(b'0')?);
-        if value > 7 {
-            return None;
-        }
+    pub(super) fn octal(&mut self, first: u8) -> Result<u8, PatternError> {
+        let mut value = u32::from(first.saturating_sub(b'0'));
         for _ in 0..2 {
             match self.peek() {
                 Some(byte @ b'0'..=b'7') => {
@@ -373,11 +396,13 @@ impl Translator<'_> {
                 _ => break,
             }
         }
-        u8::try_from(value).ok()
+        u8::try_from(value).map_err(|_| {
+            self.error_at("octal value is greater than \\377 in 8-bit non-UTF-8 mode", self.at - 1)
+        })
     }
 
     /// The single character an escape stands for, inside a class and outside.
-    fn character(&mut self, byte: u8) -> Result<u8, PatternError> {
+    pub(super) fn character(&mut self, byte: u8) -> Result<u8, PatternError> {
         Ok(match byte {
             b'a' => 0x07,
             b'e' => 0x1B,
@@ -385,7 +410,7 @@ impl Translator<'_> {
             b'n' => b'\n',
             b'r' => b'\r',
             b't' => b'\t',
-            b'0' => self.octal(byte).unwrap_or(0),
+            b'0' => self.octal(byte)?,
             b'x' => self.hexadecimal()?,
             b'c' => match self.next() {
                 Some(letter) if letter.is_ascii() => letter.to_ascii_uppercase() ^ 0x40,
@@ -418,105 +443,8 @@ impl Translator<'_> {
         if braced && !self.take(b'}') {
             return Err(self.error("invalid escape in \\x{}"));
         }
-        u8::try_from(value).map_err(|_| self.error("character value in \\x{} or \\o{} is too large"))
-    }
-
-    fn class(&mut self) -> Result<(), PatternError> {
-        self.out.push('[');
-        if self.take(b'^') {
-            self.out.push('^');
-        }
-        let mut first = true;
-        loop {
-            let Some(byte) = self.next() else {
-                return Err(self.error("missing terminating ] for character class"));
-            };
-            match byte {
-                b']' if !first => break,
-                b'[' if self.posix_end().is_some() => self.posix_class()?,
-                b'\\' if self.peek() == Some(b'Q') => {
-                    self.at += 1;
-                    while let Some(byte) = self.next() {
-                        if byte == b'\\' && self.take(b'E') {
-                            break;
-                        }
-                        self.push_code(byte);
-                    }
-                }
-                b'\\' if self.peek() == Some(b'E') => self.at += 1,
-                b'\\' if self.peek().is_some_and(|byte| shorthand(byte).is_some()) => {
-                    let set = self.next().and_then(shorthand).unwrap_or_default();
-                    self.out.push_str(set);
-                }
-                b'\\' if matches!(self.peek(), Some(b'p' | b'P')) => {
-                    let letter = self.next().unwrap_or_default();
-                    self.property(letter)?;
-                }
-                _ => self.class_range(byte)?,
-            }
-            first = false;
-        }
-        self.out.push(']');
-        self.repeatable = true;
-        Ok(())
-    }
-
-    fn class_range(&mut self, byte: u8) -> Result<(), PatternError> {
-        let low = self.class_character(byte)?;
-        self.push_code(low);
-        let rest = self.rest();
-        let (Some(b'-'), Some(&after)) = (rest.first(), rest.get(1)) else { return Ok(()) };
-        let set_follows = after == b'\\'
-            && rest
-                .get(2)
-                .is_some_and(|&byte| shorthand(byte).is_some() || matches!(byte, b'p' | b'P' | b'Q' | b'E'));
-        if after == b']' || set_follows {
-            return Ok(());
-        }
-        self.at += 2;
-        let high = self.class_character(after)?;
-        if high < low {
-            return Err(self.error_at("range out of order in character class", self.at - 1));
-        }
-        self.out.push('-');
-        self.push_code(high);
-        Ok(())
-    }
-
-    fn class_character(&mut self, byte: u8) -> Result<u8, PatternError> {
-        if byte != b'\\' {
-            return Ok(byte);
-        }
-        match self.next() {
-            None => Err(self.error("\\ at end of pattern")),
-            Some(b'b') => Ok(0x08),
-            Some(digit @ b'1'..=b'7') => Ok(self.octal(digit).unwrap_or(digit)),
-            Some(other) => self.character(other),
-        }
-    }
-
-    /// Where `[:name:]` ends, if one starts behind the bracket just read.
-    fn posix_end(&self) -> Option<usize> {
-        let rest = self.rest().strip_prefix(b":")?;
-        let length = rest.iter().position(|byte| !(byte.is_ascii_lowercase() || *byte == b'^'))?;
-        rest.get(length..)?.starts_with(b":]").then_some(self.at + 1 + length)
-    }
-
-    fn posix_class(&mut self) -> Result<(), PatternError> {
-        const NAMES: [&str; 14] = [
-            "alpha", "lower", "upper", "alnum", "ascii", "blank", "cntrl", "digit", "graph", "print",
-            "punct", "space", "word", "xdigit",
-        ];
-        let end = self.posix_end().unwrap_or(self.at);
-        let name = self.input.get(self.at + 1..end).unwrap_or_default();
-        let name = std::str::from_utf8(name).unwrap_or_default();
-        if !NAMES.contains(&name.strip_prefix('^').unwrap_or(name)) {
-            return Err(self.error_at("unknown POSIX class name", self.at));
-        }
-        let text = format!("[:{name}:]");
-        self.out.push_str(&text);
-        self.at = end + 2;
-        Ok(())
+        u8::try_from(value)
+            .map_err(|_| self.error_at("character value in \\x{} or \\o{} is too large", self.at - 1))
     }
 
     fn literal(&mut self, byte: u8) {
@@ -525,7 +453,7 @@ impl Translator<'_> {
     }
 
     /// Letters and digits as they are, everything else by its code, so that no dialect reads more into it.
-    fn push_code(&mut self, byte: u8) {
+    pub(super) fn push_code(&mut self, byte: u8) {
         if byte.is_ascii_alphanumeric() || byte == b'_' {
             self.out.push(char::from(byte));
         } else {
@@ -533,50 +461,33 @@ impl Translator<'_> {
         }
     }
 
-    fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         self.input.get(self.at..).unwrap_or_default()
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.input.get(self.at).copied()
     }
 
-    fn next(&mut self) -> Option<u8> {
+    pub(super) fn next(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
 
-    fn take(&mut self, wanted: u8) -> bool {
+    pub(super) fn take(&mut self, wanted: u8) -> bool {
         let found = self.peek() == Some(wanted);
         self.at += usize::from(found);
         found
     }
 
-    fn error(&self, cause: &str) -> PatternError {
+    pub(super) fn error(&self, cause: &str) -> PatternError {
         self.error_at(cause, self.at)
     }
 
-    fn error_at(&self, cause: &str, offset: usize) -> PatternError {
+    pub(super) fn error_at(&self, cause: &str, offset: usize) -> PatternError {
         PatternError { cause: cause.to_owned(), offset }
     }
-}
-
-/// The sets behind `\d`, `\w` and their like: ASCII, as PCRE's default tables have them.
-fn shorthand(letter: u8) -> Option<&'static str> {
-    Some(match letter {
-        b'd' => "[0-9]",
-        b'D' => "[^0-9]",
-        b'w' => "[0-9A-Za-z_]",
-        b'W' => "[^0-9A-Za-z_]",
-        b's' => r"[\t-\r ]",
-        b'S' => r"[^\t-\r ]",
-        b'h' => r"[\t \xA0]",
-        b'H' => r"[^\t \xA0]",
-        b'v' => r"[\n-\r\x85]",
-        b'V' => r"[^\n-\r\x85]",
-        _ => return None,
-    })
 }
 
 /// Reads `n}`, `n,}` or `n,m}` at the start of `text`: the counts and the length read.

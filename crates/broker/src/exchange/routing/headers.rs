@@ -81,7 +81,7 @@ impl Headers {
             return;
         };
         let mut found: Found<'_> = headers.iter().collect();
-        found.sort_by(|(left, _), (right, _)| left.cmp(right));
+        found.sort_by_key(|(name, _)| *name);
         for (name, value) in &found {
             for hash in [self.presence_hash(name), self.found_hash(name, *value)] {
                 for id in self.filed.get(&hash).into_iter().flatten() {

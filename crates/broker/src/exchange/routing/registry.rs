@@ -71,7 +71,7 @@ impl<D: Clone + Eq + Hash> Registry<D> {
         }
         let id = self.free.pop().unwrap_or(self.entries.len());
         self.with_arguments += usize::from(!arguments.is_empty());
-        let held_by = self.destinations.entry_ref(&destination).or_insert_with(Vec::new);
+        let held_by = self.destinations.entry_ref(&destination).or_default();
         let held = held_by.len();
         held_by.push(id);
         let entry = Entry { destination, key: key.into(), arguments, place: Place::default(), hash, held };

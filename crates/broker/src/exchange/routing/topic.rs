@@ -46,7 +46,7 @@ struct Node<D> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Edge {
     Root,
-    Word(Box<[u8]>),
+    Word(SmallVec<[u8; 20]>),
     Star,
     Hash,
 }
@@ -167,7 +167,7 @@ impl<D: Clone + Eq + Hash> Topic<D> {
         let edge = match word {
             b"*" => Edge::Star,
             b"#" => Edge::Hash,
-            _ => Edge::Word(word.into()),
+            _ => Edge::Word(SmallVec::from_slice(word)),
         };
         let new = self.free.pop().unwrap_or(self.nodes.len());
         if let Some(node) = self.nodes.get_mut(parent) {
@@ -198,7 +198,7 @@ impl<D: Clone + Eq + Hash> Topic<D> {
         let parent = node.parent;
         match std::mem::replace(&mut node.edge, Edge::Root) {
             Edge::Word(word) => {
-                let hash = self.hasher.hash_one((parent, &*word));
+                let hash = self.hasher.hash_one((parent, word.as_slice()));
                 if let Ok(found) = self.words.find_entry(hash, |child| *child == leaf) {
                     found.remove();
                 }
@@ -279,13 +279,13 @@ fn split(key: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn is_child<D>(nodes: &[Node<D>], child: usize, parent: usize, word: &[u8]) -> bool {
     nodes.get(child).is_some_and(|node| {
-        node.parent == parent && matches!(&node.edge, Edge::Word(edge) if **edge == *word)
+        node.parent == parent && matches!(&node.edge, Edge::Word(edge) if edge.as_slice() == word)
     })
 }
 
 fn hash_of<D>(nodes: &[Node<D>], hasher: &DefaultHashBuilder, child: usize) -> u64 {
     match nodes.get(child) {
-        Some(Node { parent, edge: Edge::Word(word), .. }) => hasher.hash_one((*parent, &**word)),
+        Some(Node { parent, edge: Edge::Word(word), .. }) => hasher.hash_one((*parent, word.as_slice())),
         _ => 0,
     }
 }
