@@ -1,0 +1,159 @@
+//! No space, and syncs that fail: said so, nothing lost, nothing confirmed that is not stored.
+
+mod support;
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use journal::fault::{Crash, FaultyStorage};
+use journal::{Error, Event, Record, State};
+use support::{ACK, Listener, MESSAGE, Owner, body, open, silent, small};
+
+fn listened() -> (Listener, Receiver<Event>) {
+    let (tell, told) = channel();
+    (Box::new(move |event| tell.send(event).unwrap_or_default()), told)
+}
+
+/// The next event other than `Durable`.
+fn news(events: &Receiver<Event>) -> Event {
+    loop {
+        match events.recv_timeout(Duration::from_secs(10)).expect("an event") {
+            Event::Durable(_) => {}
+            event => return event,
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_keeps_what_it_took_and_goes_on_when_space_is_back() {
+    let disk = FaultyStorage::new();
+    disk.limit(Some(5 * (16 << 10)));
+    let (listener, events) = listened();
+    let mut owner = Owner::open(&disk, small(), listener).expect("opens");
+    let mut contents = HashMap::new();
+    let refused = loop {
+        let n = contents.len() as u64;
+        let content = (body(n, 20), body(n, 700));
+        match owner.publish(&content.0, &content.1) {
+            Ok((id, _)) => drop(contents.insert(id, content)),
+            Err(error) => break error,
+        }
+        owner.journal.sync().ok();
+    };
+    assert!(matches!(&refused, Error::Full(why) if why.contains("reserve space")), "{refused}");
+    assert!(matches!(news(&events), Event::Full(_)));
+    assert_eq!(owner.journal.state(), State::Full);
+    owner.journal.sync().expect("what was taken fits: the warning came early");
+    owner.verify(&contents);
+    // Consumers make room: acknowledgements are taken, dead segments are retired, and it goes on.
+    let all: Vec<_> = owner.live.keys().copied().collect();
+    owner.ack(&all[..all.len() / 2]).expect("acks are taken");
+    assert!(owner.reclaim().expect("reclaims") > 0);
+    assert_eq!(news(&events), Event::SpaceBack);
+    assert_eq!(owner.journal.state(), State::Healthy);
+    let content = (b"after".to_vec(), b"wards".to_vec());
+    let (id, _) = owner.publish(&content.0, &content.1).expect("taken again");
+    contents.insert(id, content);
+    owner.journal.sync().expect("syncs");
+    let disk = disk.crash(Crash::PowerAll);
+    let after = Owner::open(&disk, small(), silent()).expect("opens");
+    assert_eq!(after.live.keys().collect::<Vec<_>>(), owner.live.keys().collect::<Vec<_>>());
+    after.verify(&contents);
+}
+
+#[test]
+fn what_does_not_fit_is_kept_in_memory_until_it_does() {
+    let disk = FaultyStorage::new();
+    disk.limit(Some(3 * (16 << 10)));
+    let (listener, events) = listened();
+    let mut owner = Owner::open(&disk, small(), listener).expect("opens");
+    let mut contents = HashMap::new();
+    // One burst, more than the disk has.
+    for n in 0..200 {
+        let content = (body(n, 20), body(n, 700));
+        if let Ok((id, _)) = owner.publish(&content.0, &content.1) {
+            contents.insert(id, content);
+        }
+    }
+    assert!(contents.len() > 60, "taken before anyone could know");
+    assert!(matches!(owner.journal.sync(), Err(Error::Full(_))));
+    assert!(matches!(news(&events), Event::Full(_)));
+    assert!(matches!(owner.ack(&[]), Err(Error::Full(_))), "nothing is taken that cannot be written");
+    owner.verify(&contents);
+    disk.limit(None);
+    assert_eq!(news(&events), Event::SpaceBack);
+    owner.journal.sync().expect("all of it written");
+    let disk = disk.crash(Crash::PowerAll);
+    let after = Owner::open(&disk, small(), silent()).expect("opens");
+    assert_eq!(after.live.len(), contents.len());
+    after.verify(&contents);
+}
+
+#[test]
+fn a_dead_segment_can_be_retired_while_nothing_can_be_written() {
+    let disk = FaultyStorage::new();
+    disk.limit(Some(4 * (16 << 10)));
+    let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
+    for n in 0..18 {
+        owner.publish(&body(n, 20), &body(n, 700)).expect("taken");
+    }
+    let all: Vec<_> = owner.live.keys().copied().collect();
+    owner.ack(&all[..17]).expect("acks");
+    owner.journal.sync().expect("syncs");
+    let mut taken = 0;
+    for n in 0..200 {
+        taken += u64::from(owner.publish(&body(n, 20), &body(n, 700)).is_ok());
+    }
+    assert!(matches!(owner.journal.sync(), Err(Error::Full(_))));
+    let victim = owner.journal.victim().expect("the first segment is dead");
+    assert_eq!(owner.empty(victim).expect("nothing to copy"), 0);
+    owner.journal.retire(victim).expect("its acks are on disk: no need to wait");
+    assert!(taken > 0);
+}
+
+#[test]
+fn a_failed_sync_is_the_end_until_restart() {
+    let disk = FaultyStorage::new();
+    let (listener, events) = listened();
+    let mut owner = Owner::open(&disk, small(), listener).expect("opens");
+    let (first, end) = owner.publish(b"a", b"stored").expect("taken");
+    owner.journal.sync().expect("syncs");
+    assert_eq!(owner.journal.durable(), end);
+    disk.fail_sync(1);
+    let (second, later) = owner.publish(b"b", b"not stored").expect("taken");
+    owner.journal.commit(later);
+    let Event::Failed(text) = news(&events) else { panic!("not failed") };
+    for part in [".seg", "error", "Check the disk", "restart"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(owner.journal.state(), State::Failed);
+    assert_eq!(owner.journal.durable(), end, "no second sync made it durable");
+    assert!(matches!(owner.publish(b"", b""), Err(Error::Failed(_))));
+    assert!(matches!(owner.journal.append(Record { kind: ACK, index: b"", body: &[] }), Err(Error::Failed(_))));
+    assert!(matches!(owner.journal.sync(), Err(Error::Failed(_))));
+    assert!(owner.journal.close().is_err());
+    assert!(events.try_recv().is_err(), "nothing is durable after a failure");
+    drop(owner);
+    // The process restarts, the kernel still shows the lost page: what is served now must be on the disk.
+    let disk = disk.crash(Crash::Process);
+    let owner = Owner::open(&disk, small(), silent()).expect("opens");
+    assert_eq!(owner.live.keys().copied().collect::<Vec<_>>(), [first, second]);
+    drop(owner);
+    let disk = disk.crash(Crash::PowerAll);
+    let owner = Owner::open(&disk, small(), silent()).expect("opens");
+    assert_eq!(owner.live.keys().copied().collect::<Vec<_>>(), [first, second]);
+    assert_eq!(owner.journal.read(second).expect("there"), b"not stored");
+}
+
+#[test]
+fn a_closed_journal_takes_nothing_and_has_stored_everything() {
+    let disk = FaultyStorage::new();
+    let (journal, _) = open(&disk, small()).expect("opens");
+    let end = journal.append(Record { kind: MESSAGE, index: b"i", body: &[b"b"] }).expect("taken").end;
+    journal.close().expect("closes");
+    assert_eq!(journal.durable(), end);
+    assert!(matches!(journal.append(Record { kind: MESSAGE, index: b"", body: &[] }), Err(Error::Closed)));
+    journal.close().expect("once more");
+    assert!(matches!(journal.sync(), Ok(())), "there is nothing that is not durable");
+}
