@@ -176,7 +176,11 @@ impl FaultyStorage {
 
 impl World {
     fn used(&self) -> u64 {
-        self.names.values().filter_map(|number| self.inodes.get(number)).map(|inode| inode.now.len() as u64).sum()
+        self.names
+            .values()
+            .filter_map(|number| self.inodes.get(number))
+            .map(|inode| inode.now.len() as u64)
+            .sum()
     }
 
     fn add(&mut self, path: &Path) -> u64 {

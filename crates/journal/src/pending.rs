@@ -10,7 +10,7 @@ use crate::Position;
 use crate::footer::{TRAILER, entry_len};
 use crate::record::{Draft, Entry, Head};
 use crate::segment::HEADER_BLOCK;
-use crate::table::{Segment, Table};
+use crate::table::{Segment, Table, Tally};
 
 /// Bytes that a chunk gathers, unless one record is larger: one write.
 pub(crate) const CHUNK: usize = 1 << 20;
@@ -106,14 +106,14 @@ impl Pending {
                 draft.put(position, tag, &mut self.room(position, draft.size as usize).bytes);
             }
         }
-        self.open.count(&Entry {
+        self.open.count(Tally::of(&Entry {
             position,
             id: draft.id.unwrap_or(position),
             size: draft.size,
             kind: draft.record.kind,
             index: draft.record.index,
             body_len: draft.body_len,
-        });
+        }));
         self.next += u64::from(draft.size);
         self.footer += entry_len(draft.id.is_some(), draft.record.index.len(), draft.body_len);
         self.end = position + u64::from(draft.size);

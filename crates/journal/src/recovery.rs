@@ -18,7 +18,7 @@ use crate::scan::{Ground, Scanned, scan};
 use crate::segment::{FORMAT_VERSION, HEADER_BLOCK, Header, POSITION_MAX, base_in_name, segment_path};
 use crate::shared::Beginning;
 use crate::storage::{Storage, StorageFile};
-use crate::table::{Segment, Table};
+use crate::table::{Segment, Table, Tally};
 use crate::writer::Current;
 
 /// What opening a journal found.
@@ -213,26 +213,21 @@ impl Replay<'_> {
         let tag = found.header.map(|header| header.tag);
         let limit = found.span.min(found.file.len()?);
         let ground = Ground { file: &*found.file, path: &found.path, base: found.base, limit, tag };
-        // Counted in a segment made up for it: whether the file is damaged shows at the end only.
+        // Counted afterwards: whether the file is damaged shows at the end only.
         let mut footer = Builder::new();
-        let mut entries = Vec::new();
+        let mut tallies = Vec::new();
         let visit = &mut *self.visit;
         let recovery = &mut self.recovery;
         let done = scan(&ground, &mut |offset, entry| {
             recovery.entries += 1;
             visit(*entry);
             footer.push(offset, entry);
-            entries.push(Tally {
-                size: entry.size,
-                kind: entry.kind,
-                id: entry.id,
-                position: entry.position,
-            });
+            tallies.push(Tally::of(entry));
         })?;
         let sound = tag.is_some() && done.damages.is_empty();
         let goes_on = last && sound;
         let segment = Arc::new(Segment::new(found.base, found.span, done.tag, !goes_on));
-        entries.iter().for_each(|tally| segment.count(&tally.entry()));
+        tallies.into_iter().for_each(|tally| segment.count(tally));
         let end = done.end;
         if last {
             settle(&*found.file, end)?;
@@ -272,7 +267,7 @@ impl Replay<'_> {
 
     fn entry(&mut self, segment: &Segment, entry: &Entry<'_>) {
         self.recovery.entries += 1;
-        segment.count(entry);
+        segment.count(Tally::of(entry));
         (self.visit)(*entry);
     }
 
@@ -281,21 +276,6 @@ impl Replay<'_> {
             segment.seal(0);
         }
         self.table.insert(segment);
-    }
-}
-
-/// An entry without its index part.
-struct Tally {
-    size: u32,
-    kind: u8,
-    id: Position,
-    position: Position,
-}
-
-impl Tally {
-    fn entry(&self) -> Entry<'static> {
-        let &Tally { size, kind, id, position } = self;
-        Entry { position, id, size, kind, index: &[], body_len: 0 }
     }
 }
 

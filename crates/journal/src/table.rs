@@ -12,8 +12,9 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::Position;
 use crate::error::Error;
+use crate::footer::{TRAILER, entry_len};
 use crate::record::{AUXILIARY, Entry};
-use crate::segment::segment_path;
+use crate::segment::{HEADER_BLOCK, segment_path};
 use crate::storage::{Storage, StorageFile};
 
 /// Segment files kept open; each backlog of 2 GiB then reads without opening files.
@@ -48,6 +49,27 @@ struct Counts {
     carried: AtomicU64,
     /// All records.
     used: AtomicU64,
+    /// The same with their entries in the index.
+    footprint: AtomicU64,
+}
+
+/// What a segment counts of one record.
+#[derive(Clone, Copy)]
+pub(crate) struct Tally {
+    kind: u8,
+    copy_of: Option<Position>,
+    size: u64,
+    /// `size` and the bytes of the index entry.
+    footprint: u64,
+}
+
+impl Tally {
+    pub(crate) fn of(entry: &Entry<'_>) -> Tally {
+        let copy_of = (entry.id != entry.position).then_some(entry.id);
+        let size = u64::from(entry.size);
+        let footprint = size + entry_len(copy_of.is_some(), entry.index.len(), entry.body_len);
+        Tally { kind: entry.kind, copy_of, size, footprint }
+    }
 }
 
 /// Ids of the relocated copies in a segment (not of auxiliary ones, which nobody names).
@@ -79,18 +101,20 @@ impl Segment {
     }
 
     /// Counts a record that was appended or replayed.
-    pub(crate) fn count(&self, entry: &Entry<'_>) {
-        let size = u64::from(entry.size);
-        let copy = entry.id != entry.position;
-        self.counts.used.fetch_add(size, Ordering::Relaxed);
-        if entry.kind < AUXILIARY {
+    pub(crate) fn count(&self, tally: Tally) {
+        self.counts.used.fetch_add(tally.size, Ordering::Relaxed);
+        self.counts.footprint.fetch_add(tally.footprint, Ordering::Relaxed);
+        let size = tally.size;
+        if tally.kind < AUXILIARY {
             self.counts.live.fetch_add(size, Ordering::Relaxed);
-            if copy && let Copies::Open(ids) = &mut *self.copies.lock() {
-                ids.insert(entry.id);
-                self.copies_span.0.fetch_min(entry.id, Ordering::Relaxed);
-                self.copies_span.1.fetch_max(entry.id, Ordering::Relaxed);
+            if let Some(id) = tally.copy_of
+                && let Copies::Open(ids) = &mut *self.copies.lock()
+            {
+                ids.insert(id);
+                self.copies_span.0.fetch_min(id, Ordering::Relaxed);
+                self.copies_span.1.fetch_max(id, Ordering::Relaxed);
             }
-        } else if copy {
+        } else if tally.copy_of.is_some() {
             self.counts.carried.fetch_add(size, Ordering::Relaxed);
         }
     }
@@ -147,6 +171,15 @@ impl Segment {
         let since = freed.saturating_sub(self.freed_at_seal.load(Ordering::Relaxed));
         let settled = oldest || since >= i64::try_from(carried).unwrap_or(i64::MAX);
         self.live() + if settled { 0 } else { carried }
+    }
+
+    /// The needed part of what the segment has room for, 0 to 1. Headers and indexes are no garbage: a segment
+    /// full of needed records counts as full however small they are.
+    fn share(&self, needed: u64) -> f64 {
+        let used = self.used().max(1) as f64;
+        let footprint = self.counts.footprint.load(Ordering::Relaxed) as f64;
+        let room = self.capacity.saturating_sub(HEADER_BLOCK + TRAILER).max(1) as f64;
+        (needed as f64 / used * footprint / room).min(1.0)
     }
 
     pub(crate) fn set_file(&self, file: Option<Arc<dyn StorageFile>>) -> Option<Arc<dyn StorageFile>> {
@@ -215,7 +248,7 @@ impl Table {
         let map = self.map.read();
         let freed = self.freed.load(Ordering::Relaxed);
         let mut best: Option<(f64, Position)> = None;
-        let mut garbage = 0;
+        let mut garbage = 0.0;
         for (n, segment) in map.values().enumerate() {
             if !segment.is_sealed() || segment.base >= active {
                 continue;
@@ -224,13 +257,13 @@ impl Table {
             if needed == 0 {
                 return Some(segment.base);
             }
-            garbage += segment.capacity.saturating_sub(needed);
-            let share = needed as f64 / segment.capacity as f64;
+            let share = segment.share(needed);
+            garbage += segment.capacity as f64 * (1.0 - share);
             if share < threshold && best.is_none_or(|(least, _)| share < least) {
                 best = Some((share, segment.base));
             }
         }
-        best.filter(|_| garbage >= worth).map(|(_, base)| base)
+        best.filter(|_| garbage >= worth as f64).map(|(_, base)| base)
     }
 
     pub(crate) fn sums(&self) -> Sums {

@@ -163,7 +163,8 @@ fn any_flipped_bit_costs_at_most_one_record() {
         let at = seed.wrapping_mul(7919) % (16 << 10);
         disk.flip_bit(file, at, seed as u8);
         let owner = Owner::open(&disk, small(), silent()).expect("opens");
-        let unreadable = owner.live.values().filter(|place| owner.journal.read(place.position).is_err()).count();
+        let unreadable =
+            owner.live.values().filter(|place| owner.journal.read(place.position).is_err()).count();
         let missing = contents.len() - owner.live.len();
         assert!(unreadable + missing <= 1, "seed {seed}: {:?}", owner.recovery);
         let told = !owner.recovery.damages.is_empty() || owner.recovery.torn_tail.is_some();
@@ -243,6 +244,9 @@ fn a_second_opener_is_refused() {
 /// The checksum of the format, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
     })
 }

@@ -130,7 +130,10 @@ fn a_failed_sync_is_the_end_until_restart() {
     assert_eq!(owner.journal.state(), State::Failed);
     assert_eq!(owner.journal.durable(), end, "no second sync made it durable");
     assert!(matches!(owner.publish(b"", b""), Err(Error::Failed(_))));
-    assert!(matches!(owner.journal.append(Record { kind: ACK, index: b"", body: &[] }), Err(Error::Failed(_))));
+    assert!(matches!(
+        owner.journal.append(Record { kind: ACK, index: b"", body: &[] }),
+        Err(Error::Failed(_))
+    ));
     assert!(matches!(owner.journal.sync(), Err(Error::Failed(_))));
     assert!(owner.journal.close().is_err());
     assert!(events.try_recv().is_err(), "nothing is durable after a failure");

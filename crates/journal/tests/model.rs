@@ -11,8 +11,15 @@ use support::{Owner, body, silent, small};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Publish { count: usize, index: usize, body: usize },
-    Ack { count: usize, from: usize },
+    Publish {
+        count: usize,
+        index: usize,
+        body: usize,
+    },
+    Ack {
+        count: usize,
+        from: usize,
+    },
     Sync,
     Commit,
     Reclaim,
