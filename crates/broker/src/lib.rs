@@ -1,1 +1,42 @@
-//! broker
+//! The broker: vhosts, exchanges, queues, and sessions with AMQP 0-9-1 clients.
+//!
+//! A tour, along the way of a message:
+//!
+//! 1. [`session`](crate::session) reads a client's bytes, takes frames apart, checks and routes each message,
+//!    writes what must survive to the vhost's log, and gathers a batch.
+//! 2. [`exchange`] says which queues a message goes to; [`vhost`](crate::vhost) holds the names, and the log.
+//! 3. [`queue`](crate::queue) hands a message to a consumer that can take it, or keeps it.
+//! 4. [`link`](crate::link) is a connection's outbox: deliveries are written into it by whoever has one.
+//!
+//! Beside the way: [`access`] (users and what they may do), `alarms` and `memory` (limits), `timers` (expiry),
+//! `trace` (the firehose), `node` (what all share) and [`admin`] with [`info`] (what operators ask).
+//!
+//! The only door is [`Broker`].
+
+pub mod access;
+mod admin;
+mod alarms;
+mod clock;
+mod error;
+mod exchange;
+pub mod info;
+mod link;
+mod listener;
+mod memory;
+mod message;
+mod node;
+mod queue;
+mod session;
+mod settings;
+mod timers;
+mod trace;
+mod vhost;
+
+pub use self::admin::AdminError;
+pub use self::alarms::machine_memory;
+pub use self::listener::{Broker, StartError};
+pub use self::node::NodeError;
+pub use self::settings::Settings;
+
+/// The RabbitMQ version whose behaviour this broker has, and which it states to clients that ask.
+pub const EMULATED_VERSION: &str = "3.10.8";

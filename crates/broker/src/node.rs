@@ -1,0 +1,299 @@
+//! The node: its vhosts, its connections, and what all of them share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use journal::Event;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::access::{Access, AccessError};
+use crate::alarms::{self, Alarms, Resource};
+use crate::clock::now_ms;
+use crate::memory::Memory;
+use crate::session::card::ConnectionCard;
+use crate::settings::Settings;
+use crate::timers::Timers;
+use crate::vhost::Vhost;
+use crate::vhost::recovery::Surroundings;
+
+/// How often memory, disk and dead log segments are looked at.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// See the module's documentation.
+pub(crate) struct Node {
+    pub(crate) settings: Settings,
+    pub(crate) access: Access,
+    pub(crate) alarms: Arc<Alarms>,
+    pub(crate) started: Instant,
+    /// Set apart the processes of one node's lives, as RabbitMQ's pids do.
+    pub(crate) boot: u64,
+    vhosts: RwLock<HashMap<String, Arc<Vhost>>>,
+    connections: Mutex<BTreeMap<u64, Arc<ConnectionCard>>>,
+    around: Surroundings,
+    pids: AtomicU64,
+    pub(crate) opened_connections: AtomicU64,
+    /// No more connections are taken.
+    pub(crate) stopping: AtomicBool,
+    /// A connection ended.
+    pub(crate) ended: Notify,
+    /// Somebody asked the node to end.
+    pub(crate) stop: Notify,
+}
+
+/// Why a node does not start, or a vhost not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The data folder cannot be used.
+    #[error("cannot use the data folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The definitions cannot be opened.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A vhost's log cannot be opened.
+    #[error("cannot open the vhost '{vhost}': {source}")]
+    Log {
+        /// The vhost.
+        vhost: String,
+        /// What is wrong with its log.
+        source: journal::Error,
+    },
+}
+
+impl Node {
+    /// Opens definitions and all vhosts. Blocks on the disk.
+    pub(crate) fn open(settings: Settings, runtime: tokio::runtime::Handle) -> Result<Arc<Self>, NodeError> {
+        let folder = settings.data_dir.clone();
+        let in_folder = |source| NodeError::Folder { path: folder.clone(), source };
+        std::fs::create_dir_all(folder.join("vhosts")).map_err(in_folder)?;
+        let access = Access::open(&folder.join("definitions.redb"))?;
+        access.set_loopback_users(settings.loopback_users.clone());
+        if access.is_empty() {
+            access.bootstrap(&settings.default_user, &settings.default_pass)?;
+        }
+        let alarms = Arc::new(Alarms::default());
+        let around = Surroundings {
+            node: Arc::from(settings.node_name.as_str()),
+            timers: Arc::new(Timers::default()),
+            memory: Arc::new(Memory::new(settings.memory_for_messages)),
+            runtime,
+            segment_bytes: settings.segment_bytes,
+            on_disk_event: disk_listener(Arc::clone(&alarms)),
+        };
+        let node = Arc::new(Node {
+            settings,
+            access,
+            alarms,
+            started: Instant::now(),
+            boot: now_ms() / 1000,
+            vhosts: RwLock::default(),
+            connections: Mutex::default(),
+            around,
+            pids: AtomicU64::new(1),
+            opened_connections: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            ended: Notify::new(),
+            stop: Notify::new(),
+        });
+        for record in node.access.vhosts() {
+            node.open_vhost(&record.name, record.id.0)?;
+        }
+        Ok(node)
+    }
+
+    fn vhost_folder(&self, id: u64) -> PathBuf {
+        self.settings.data_dir.join("vhosts").join(id.to_string())
+    }
+
+    fn open_vhost(&self, name: &str, id: u64) -> Result<(), NodeError> {
+        let folder = self.vhost_folder(id);
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| NodeError::Folder { path: folder.clone(), source })?;
+        let vhost = Vhost::open(name, &folder, &self.around)
+            .map_err(|source| NodeError::Log { vhost: name.to_owned(), source })?;
+        self.vhosts.write().insert(name.to_owned(), vhost);
+        Ok(())
+    }
+
+    /// Makes a vhost: its definition, then its log.
+    pub(crate) fn add_vhost(&self, name: &str) -> Result<(), NodeError> {
+        let id = self.access.add_vhost(name)?;
+        self.open_vhost(name, id.0)
+    }
+
+    /// Ends a vhost: its connections, its log, its definition.
+    pub(crate) fn delete_vhost(&self, name: &str) -> Result<(), NodeError> {
+        let id = self.access.delete_vhost(name)?;
+        let Some(vhost) = self.vhosts.write().remove(name) else { return Ok(()) };
+        vhost.mark_deleted();
+        for card in self.connections() {
+            if card.vhost.get().is_some_and(|v| Arc::ptr_eq(v, &vhost)) {
+                card.link.request_close(&format!("vhost '{name}' is down"));
+            }
+        }
+        if let Err(error) = vhost.store.close() {
+            tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
+        }
+        let folder = self.vhost_folder(id.0);
+        crate::vhost::store::remove(&folder).map_err(|source| NodeError::Folder { path: folder, source })
+    }
+
+    pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
+        self.vhosts.read().get(name).cloned()
+    }
+
+    pub(crate) fn vhosts(&self) -> Vec<Arc<Vhost>> {
+        self.vhosts.read().values().cloned().collect()
+    }
+
+    pub(crate) fn connections(&self) -> Vec<Arc<ConnectionCard>> {
+        self.connections.lock().values().cloned().collect()
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.lock().len()
+    }
+
+    pub(crate) fn register(&self, card: &Arc<ConnectionCard>) {
+        card.link.alarmed.store(self.alarms.any(), Ordering::Release);
+        self.connections.lock().insert(card.link.id, Arc::clone(card));
+    }
+
+    pub(crate) fn unregister(&self, card: &ConnectionCard) {
+        self.connections.lock().remove(&card.link.id);
+        self.ended.notify_waiters();
+    }
+
+    /// Bytes of messages held in memory.
+    pub(crate) fn message_memory(&self) -> u64 {
+        self.around.memory.held()
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.pids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// `<node.boot.number.0>`.
+    pub(crate) fn pid(&self, number: u64) -> String {
+        format!("<{}.{}.{number}.0>", self.settings.node_name, self.boot)
+    }
+
+    pub(crate) fn next_pid(&self) -> String {
+        self.pid(self.next_id())
+    }
+
+    /// 22 letters that nobody guesses, for names of our making.
+    pub(crate) fn random_name(&self) -> String {
+        let mut bytes = [0; 16];
+        if getrandom::fill(&mut bytes).is_err() {
+            // No randomness: unique at least.
+            let (low, high) = bytes.split_at_mut(8);
+            low.copy_from_slice(&self.next_id().to_be_bytes());
+            high.copy_from_slice(&now_ms().to_be_bytes());
+        }
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Looks after memory, disk and logs until the node ends.
+    pub(crate) async fn keep_house(self: Arc<Self>) {
+        tokio::spawn(Arc::clone(&self.around.timers).run());
+        loop {
+            let node = Arc::clone(&self);
+            // Statistics and reclaim wait for the disk.
+            let round = tokio::task::spawn_blocking(move || node.round()).await;
+            if let Err(error) = round {
+                tracing::error!(%error, "a round of house-keeping failed");
+            }
+            tokio::time::sleep(ROUND).await;
+        }
+    }
+
+    fn round(&self) {
+        let used = alarms::resident_bytes();
+        self.alarms.memory_used.store(used, Ordering::Relaxed);
+        self.around.memory.set_pressed(used > self.settings.memory_limit / 10 * 9);
+        let mut news = self.alarms.set(Resource::Memory, used > self.settings.memory_limit);
+        if let Some(free) = alarms::free_bytes(&self.settings.data_dir) {
+            self.alarms.disk_free.store(free, Ordering::Relaxed);
+            news |= self.alarms.set(Resource::Disk, free < self.settings.disk_free_limit);
+        }
+        if news {
+            tracing::warn!(alarms = ?self.alarms.names(), "resource alarms changed");
+        }
+        self.announce_alarms();
+        for vhost in self.vhosts() {
+            if vhost.store.log.state() == journal::State::Healthy {
+                vhost.store.append_deferred();
+                vhost.reclaim();
+            }
+            vhost.store.trim_pages();
+        }
+    }
+
+    /// Tells every connection whether it is held back.
+    fn announce_alarms(&self) {
+        let any = self.alarms.any();
+        for card in self.connections() {
+            if card.link.alarmed.swap(any, Ordering::AcqRel) != any {
+                card.link.wake();
+            }
+        }
+    }
+
+    /// Ends all connections and closes all logs: everything confirmed or not is on disk then.
+    pub(crate) async fn shut_down(&self, patience: Duration) {
+        self.stopping.store(true, Ordering::Release);
+        for card in self.connections() {
+            card.link.request_close("broker forced connection closure with reason 'shutdown'");
+        }
+        let until = tokio::time::Instant::now() + patience;
+        while self.connection_count() > 0 {
+            let ended = self.ended.notified();
+            if self.connection_count() == 0 || tokio::time::timeout_at(until, ended).await.is_err() {
+                break;
+            }
+        }
+        for vhost in self.vhosts() {
+            let name = Arc::clone(&vhost.name);
+            let closed = tokio::task::spawn_blocking(move || vhost.store.close()).await;
+            match closed {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(vhost = %name, %error, "the log did not close cleanly"),
+                Err(error) => tracing::error!(vhost = %name, %error, "the log did not close"),
+            }
+        }
+    }
+}
+
+fn disk_listener(alarms: Arc<Alarms>) -> Arc<dyn Fn(&str, &Event) + Send + Sync> {
+    Arc::new(move |vhost, event| match event {
+        Event::Full(why) => {
+            alarms.set(Resource::Log, true);
+            tracing::error!(vhost, why, "the disk is full: publishers are held back until there is space");
+        }
+        Event::SpaceBack => {
+            alarms.set(Resource::Log, false);
+            tracing::warn!(vhost, "there is space on the disk again");
+        }
+        Event::Failed(why) => {
+            alarms.set(Resource::Failed, true);
+            tracing::error!(
+                vhost,
+                why,
+                "the disk failed: nothing is confirmed any more. Check the disk and restart the broker"
+            );
+        }
+        _ => {}
+    })
+}

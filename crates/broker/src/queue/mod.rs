@@ -1,0 +1,313 @@
+//! A classic queue: messages in order, consumers in turn.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`ready`] | the messages that wait, their order and their count |
+//! | [`consumers`] | who is served next |
+//! | [`delivery`] | the hot path: a batch of publishes in, deliveries out |
+//! | [`settlement`] | acknowledgements, requeues, purges |
+//! | [`paging`] | what lies on disk only, and reading it back in time |
+//! | [`arguments`] | `x-` arguments: what is accepted, what two declarations have to share |
+//!
+//! A queue has one lock. It is taken once for a batch of messages; under it consumers' outboxes are locked one
+//! at a time, and nothing is awaited. What must not happen under the lock (waking tasks, settling records in the
+//! log, publishing traces) is gathered in an [`Aftermath`] and done when it is free.
+
+pub(crate) mod arguments;
+pub(crate) mod consumers;
+pub(crate) mod delivery;
+pub(crate) mod paging;
+pub(crate) mod ready;
+pub(crate) mod settlement;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use amqp::table::FieldTable;
+use parking_lot::{Mutex, MutexGuard};
+
+pub(crate) use self::arguments::Arguments;
+use self::consumers::Consumers;
+pub(crate) use self::ready::Entry;
+use self::ready::{Ready, Tally};
+use crate::clock::now_ms;
+use crate::link::Link;
+use crate::trace::Trace;
+use crate::vhost::Vhost;
+use crate::vhost::store::Settled;
+
+/// What a queue is from its declaration to its end.
+pub(crate) struct Queue {
+    pub(crate) name: Arc<str>,
+    /// Position of the declaration in the vhost's log, or a number that no position takes for a transient queue.
+    pub(crate) id: u64,
+    pub(crate) durable: bool,
+    pub(crate) auto_delete: bool,
+    /// The connection that alone may use it.
+    pub(crate) owner: Option<Owner>,
+    pub(crate) table: FieldTable,
+    pub(crate) arguments: Arguments,
+    pub(crate) vhost: Weak<Vhost>,
+    /// Size of the declaration's record in the log, 0 where there is none.
+    pub(crate) record_size: u32,
+    state: Mutex<State>,
+    deleted: AtomicBool,
+    /// Publishers that wait for this queue's consumers to catch up.
+    held_back: Mutex<Vec<Arc<Link>>>,
+    has_held_back: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+/// The connection an exclusive queue belongs to.
+pub(crate) struct Owner {
+    pub(crate) link: u64,
+    pub(crate) pid: String,
+}
+
+/// Totals of a queue since it was declared.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) disk_reads: AtomicU64,
+    pub(crate) disk_writes: AtomicU64,
+}
+
+pub(crate) struct State {
+    pub(crate) ready: Ready,
+    pub(crate) unacked: Tally,
+    pub(crate) consumers: Consumers,
+    next_seq: u64,
+    /// Consumers were there once: an auto-delete queue goes with the last of them.
+    pub(crate) was_consumed: bool,
+    /// When the expiry timer next looks here; `u64::MAX` when it does not.
+    timer_at: u64,
+    /// When the queue was last used, for `x-expires`.
+    last_used: u64,
+    /// A read of messages that lie on disk is on its way.
+    loading: bool,
+    /// When a consumer was last given something, in milliseconds since the epoch.
+    last_delivery: u64,
+    /// Bytes the node was last told that this queue holds in memory.
+    reported: i64,
+}
+
+/// What is left to do once the queue's lock is free.
+#[derive(Default)]
+pub(crate) struct Aftermath {
+    wake: Vec<Arc<Link>>,
+    settled: Vec<(u64, Settled)>,
+    pub(crate) traces: Vec<Trace>,
+    load: Vec<Arc<Queue>>,
+    /// The busiest queue this batch met that its publisher should wait for.
+    pub(crate) pressure: Option<Arc<Queue>>,
+}
+
+impl Aftermath {
+    fn wake(&mut self, link: &Arc<Link>) {
+        if !self.wake.iter().any(|l| Arc::ptr_eq(l, link)) {
+            self.wake.push(Arc::clone(link));
+        }
+    }
+
+    /// The record of a message that this queue is done with.
+    fn settle(&mut self, queue: &Queue, entry: &Entry) {
+        if entry.id != 0 {
+            let settled = Settled { id: entry.id, size: entry.size, flags: entry.flags };
+            self.settled.push((queue.id, settled));
+        }
+    }
+
+    /// Does what was gathered: log first, then consumers, then traces (which may publish).
+    pub(crate) fn carry_out(&mut self, vhost: &Arc<Vhost>) {
+        if !self.settled.is_empty() {
+            vhost.store.settle(&mut self.settled);
+        }
+        for link in self.wake.drain(..) {
+            link.wake();
+        }
+        for queue in self.load.drain(..) {
+            queue.start_loading(vhost);
+        }
+        if !self.traces.is_empty() {
+            crate::trace::publish(vhost, std::mem::take(&mut self.traces));
+        }
+    }
+}
+
+/// How a queue is declared.
+pub(crate) struct Declaration {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: u64,
+    pub(crate) record_size: u32,
+    pub(crate) durable: bool,
+    pub(crate) auto_delete: bool,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) table: FieldTable,
+    pub(crate) arguments: Arguments,
+}
+
+impl Queue {
+    pub(crate) fn new(declaration: Declaration, vhost: Weak<Vhost>) -> Arc<Self> {
+        let Declaration { name, id, record_size, durable, auto_delete, owner, table, arguments } =
+            declaration;
+        let state = State {
+            ready: Ready::new(arguments.max_priority),
+            unacked: Tally::default(),
+            consumers: Consumers::default(),
+            next_seq: 1,
+            was_consumed: false,
+            timer_at: u64::MAX,
+            last_used: now_ms(),
+            loading: false,
+            last_delivery: 0,
+            reported: 0,
+        };
+        Arc::new(Queue {
+            name,
+            id,
+            durable,
+            auto_delete,
+            owner,
+            table,
+            arguments,
+            vhost,
+            record_size,
+            state: Mutex::new(state),
+            deleted: AtomicBool::new(false),
+            held_back: Mutex::new(Vec::new()),
+            has_held_back: AtomicBool::new(false),
+            counters: Counters::default(),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// A deleted queue takes nothing any more; whoever still holds it lets go.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
+    }
+
+    /// Whether the connection may use this queue (RabbitMQ's 405 when not).
+    pub(crate) fn is_locked_for(&self, link: u64) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.link != link)
+    }
+
+    /// Messages ready and consumers, as `queue.declare-ok` states them.
+    pub(crate) fn counts(&self) -> (u32, u32) {
+        let state = self.lock();
+        let messages = u32::try_from(state.ready.tally().messages).unwrap_or(u32::MAX);
+        (messages, u32::try_from(state.consumers.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Notes a use that starts `x-expires` anew, and arms the timer for it.
+    pub(crate) fn touch(self: &Arc<Self>) {
+        if self.arguments.expires_ms.is_some() {
+            let mut state = self.lock();
+            state.last_used = now_ms();
+            self.arm_timer(&mut state);
+        }
+    }
+
+    /// Sees to it that the timer comes when the head expires or the queue has been unused for too long.
+    pub(crate) fn arm_timer(self: &Arc<Self>, state: &mut State) {
+        let unused = self.arguments.expires_ms.filter(|_| state.consumers.is_empty());
+        let unused = unused.map(|ms| state.last_used.saturating_add(ms));
+        let Some(at) = [unused, state.ready.next_expiry()].into_iter().flatten().min() else { return };
+        if at < state.timer_at {
+            state.timer_at = at;
+            if let Some(vhost) = self.vhost.upgrade() {
+                vhost.timers.schedule(at, Arc::downgrade(self));
+            }
+        }
+    }
+
+    /// The timer came: drops what has expired. Returns whether the queue itself has.
+    pub(crate) fn on_timer(self: &Arc<Self>, now: u64, aftermath: &mut Aftermath) -> bool {
+        let mut state = self.lock();
+        state.timer_at = u64::MAX;
+        self.drop_expired(&mut state, now, aftermath);
+        let unused_for = now.saturating_sub(state.last_used);
+        if state.consumers.is_empty() && self.arguments.expires_ms.is_some_and(|ms| unused_for >= ms) {
+            return true;
+        }
+        self.arm_timer(&mut state);
+        false
+    }
+
+    fn drop_expired(self: &Arc<Self>, state: &mut State, now: u64, aftermath: &mut Aftermath) {
+        while let Some(entry) = state.ready.pop_expired(now) {
+            aftermath.settle(self, &entry);
+        }
+    }
+
+    /// Marks the queue deleted and empties it; the caller has taken it out of the vhost. Returns the number of
+    /// messages that were ready, and the consumers to be told.
+    pub(crate) fn bury(
+        self: &Arc<Self>,
+        aftermath: &mut Aftermath,
+    ) -> (u64, Vec<Arc<crate::link::Consumer>>) {
+        let mut state = self.lock();
+        self.deleted.store(true, Ordering::Release);
+        let messages = state.ready.tally().messages;
+        for entry in state.ready.drain() {
+            aftermath.settle(self, &entry);
+        }
+        let consumers = state.consumers.take_all();
+        drop(state);
+        self.relieve();
+        (messages, consumers)
+    }
+
+    /// Lets the publishers go on that wait for this queue.
+    pub(crate) fn relieve(&self) {
+        if self.has_held_back.swap(false, Ordering::AcqRel) {
+            for link in self.held_back.lock().drain(..) {
+                link.wake();
+            }
+        }
+    }
+
+    /// Whether its consumers have more to do than they can take at once.
+    pub(crate) fn is_pressed(&self) -> bool {
+        let state = self.lock();
+        !state.consumers.is_empty() && state.ready.tally().messages > delivery::BUSY_BACKLOG / 2
+    }
+
+    /// Whether some consumer is at work: clients that have left their deliveries unread for `stuck` are not.
+    pub(crate) fn is_worth_waiting_for(&self, stuck: std::time::Duration) -> bool {
+        let state = self.lock();
+        state.consumers.iter().any(|consumer| !consumer.link.lock().is_stuck(stuck))
+    }
+
+    /// Wakes this connection at the next [`relieve`](Self::relieve).
+    pub(crate) fn hold_back(&self, link: &Arc<Link>) {
+        self.held_back.lock().push(Arc::clone(link));
+        self.has_held_back.store(true, Ordering::Release);
+    }
+}
+
+impl State {
+    /// Settles the node's account of memory with this queue's.
+    fn report_memory(&mut self, vhost: &Vhost) {
+        let held = i64::try_from(self.ready.memory()).unwrap_or(i64::MAX);
+        vhost.memory.changed(held - self.reported);
+        self.reported = held;
+    }
+
+    /// Messages a restart brought back.
+    fn refill(&mut self, entries: Vec<Entry>) {
+        for mut entry in entries {
+            entry.seq = self.next_seq;
+            self.next_seq += 1;
+            self.ready.push_back(entry);
+        }
+    }
+}
+
+impl Queue {
+    /// Takes the messages a restart brought back, in their order.
+    pub(crate) fn refill(&self, entries: Vec<Entry>) {
+        self.lock().refill(entries);
+    }
+}

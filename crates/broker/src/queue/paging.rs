@@ -1,0 +1,111 @@
+//! Messages that lie on disk only.
+//!
+//! A persistent message is in the vhost's log anyway, so a queue with a backlog simply does not keep it in memory.
+//! A transient one goes to the vhost's page file, but only above the node's budget for messages. Either is read
+//! back, many at a time and off the queue's lock, when its turn comes near.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::ready::Ready;
+use super::{Aftermath, Entry, Queue, State};
+use crate::message::Message;
+use crate::vhost::Vhost;
+use crate::vhost::store::Location;
+
+/// Bytes of persistent messages a queue with a backlog keeps in memory.
+const MEMORY_PER_QUEUE: u64 = 4 << 20;
+/// Bytes and messages read back at a time.
+const LOAD_BYTES: u64 = 2 << 20;
+const LOAD_MESSAGES: usize = 4096;
+
+impl Queue {
+    /// Drops the message from memory if it is better off on disk.
+    pub(super) fn page_out(&self, entry: &mut Entry, ready: &Ready, vhost: &Vhost) {
+        if entry.is_stored() {
+            if ready.memory() >= MEMORY_PER_QUEUE || vhost.memory.is_over_budget() {
+                entry.message = None;
+            }
+        } else if vhost.memory.is_over_budget()
+            && let Some(message) = &entry.message
+            && let Some(location) = vhost.store.page_out(message)
+        {
+            (entry.id, entry.size) = (location.id, location.size);
+            entry.flags |= Entry::PAGED;
+            entry.message = None;
+            self.counters.disk_writes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks for the head of the line to be read, unless that is on its way.
+    pub(super) fn want_loading(self: &Arc<Self>, state: &mut State, aftermath: &mut Aftermath) {
+        if !state.loading {
+            state.loading = true;
+            aftermath.load.push(Arc::clone(self));
+        }
+    }
+
+    /// Reads the next messages on a thread that may wait for the disk.
+    pub(super) fn start_loading(self: &Arc<Self>, vhost: &Arc<Vhost>) {
+        let (queue, vhost_) = (Arc::clone(self), Arc::clone(vhost));
+        vhost.runtime.spawn_blocking(move || queue.load_next(&vhost_));
+    }
+
+    fn load_next(self: &Arc<Self>, vhost: &Arc<Vhost>) {
+        let mut wanted: Vec<(u64, u8, Location)> = Vec::new();
+        let mut bytes = 0;
+        for entry in self.lock().ready.iter().filter(|e| e.message.is_none()).take(LOAD_MESSAGES) {
+            let location = Location { id: entry.id, size: entry.size, paged: entry.has(Entry::PAGED) };
+            wanted.push((entry.seq, entry.priority, location));
+            bytes += u64::from(entry.size);
+            if bytes >= LOAD_BYTES {
+                break;
+            }
+        }
+        let locations: Vec<Location> = wanted.iter().map(|(_, _, location)| *location).collect();
+        let mut loaded: Vec<Option<Message>> = vec![None; wanted.len()];
+        vhost.store.load(&locations, &mut |at, message| {
+            if let Some(place) = loaded.get_mut(at) {
+                *place = message;
+            }
+        });
+        self.counters.disk_reads.fetch_add(wanted.len() as u64, Ordering::Relaxed);
+        let mut aftermath = Aftermath::default();
+        let mut state = self.lock();
+        state.loading = false;
+        for ((seq, priority, _), message) in wanted.into_iter().zip(loaded) {
+            match message {
+                Some(message) => state.ready.load(seq, priority, message),
+                // Reported by the store, with file and offset. It can never be delivered.
+                None => {
+                    if let Some(entry) = state.ready.remove(seq, priority) {
+                        aftermath.settle(self, &entry);
+                    }
+                }
+            }
+        }
+        if !self.is_deleted() {
+            self.pump_locked(&mut state, vhost, crate::clock::now_ms(), &mut aftermath);
+        }
+        drop(state);
+        aftermath.carry_out(vhost);
+    }
+
+    /// Reads the head in place, for `basic.get`; a head that cannot be read is dropped, and the next one tried.
+    pub(super) fn read_head(&self, state: &mut State, vhost: &Vhost) {
+        while let Some(head) = state.ready.front() {
+            if head.message.is_some() {
+                return;
+            }
+            let (seq, priority) = (head.seq, head.priority);
+            let location = Location { id: head.id, size: head.size, paged: head.has(Entry::PAGED) };
+            let mut read = None;
+            vhost.store.load(&[location], &mut |_, message| read = message);
+            self.counters.disk_reads.fetch_add(1, Ordering::Relaxed);
+            match read {
+                Some(message) => state.ready.load(seq, priority, message),
+                None => drop(state.ready.remove(seq, priority)),
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The messages of a queue that wait for a consumer, in delivery order.
+
+use std::collections::VecDeque;
+
+use crate::message::Message;
+
+/// Where a message stands in its queue, and where it lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Order of arrival in the queue; a requeued message goes back to its place by it.
+    pub(crate) seq: u64,
+    /// Position in the vhost's log (persistent) or in the page file ([`Entry::PAGED`]); 0 is in memory only.
+    pub(crate) id: u64,
+    /// Size of that record in bytes.
+    pub(crate) size: u32,
+    pub(crate) flags: u8,
+    pub(crate) priority: u8,
+    /// Milliseconds since the epoch after which the message is dead; `u64::MAX` is never.
+    pub(crate) expires_at: u64,
+    /// Length of the body, for accounting when the message is not in memory.
+    pub(crate) body_len: u32,
+    /// `None`: it lies on disk only and is read when its turn comes.
+    pub(crate) message: Option<Message>,
+}
+
+impl Entry {
+    /// Was delivered before.
+    pub(crate) const REDELIVERED: u8 = 1;
+    /// Lies in the page file and not in the log: it does not survive a restart.
+    pub(crate) const PAGED: u8 = 2;
+    /// Its record belongs to other queues too.
+    pub(crate) const SHARED: u8 = 4;
+
+    pub(crate) fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether a record in the log has to be settled for it.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.id != 0 && !self.has(Self::PAGED)
+    }
+
+    fn memory(&self) -> u64 {
+        self.message.as_ref().map_or(0, |m| m.len() as u64)
+    }
+}
+
+/// Number and bytes of some messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) messages: u64,
+    pub(crate) body_bytes: u64,
+    /// Of these, the ones on disk for good.
+    pub(crate) persistent: u64,
+    pub(crate) persistent_bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, entry: &Entry) {
+        let bytes = u64::from(entry.body_len);
+        self.messages += 1;
+        self.body_bytes += bytes;
+        if entry.is_stored() {
+            self.persistent += 1;
+            self.persistent_bytes += bytes;
+        }
+    }
+
+    pub(crate) fn subtract(&mut self, entry: &Entry) {
+        let bytes = u64::from(entry.body_len);
+        self.messages = self.messages.saturating_sub(1);
+        self.body_bytes = self.body_bytes.saturating_sub(bytes);
+        if entry.is_stored() {
+            self.persistent = self.persistent.saturating_sub(1);
+            self.persistent_bytes = self.persistent_bytes.saturating_sub(bytes);
+        }
+    }
+}
+
+/// Waiting messages: one line, or one for each priority (`x-max-priority`).
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// Highest priority first; a queue without priorities has one line.
+    lines: Vec<VecDeque<Entry>>,
+    tally: Tally,
+    /// Bytes of the messages held in memory, and how many these are.
+    memory: u64,
+    in_memory: u64,
+}
+
+impl Ready {
+    /// `max_priority` as in `x-max-priority`; `None` for a queue without priorities.
+    pub(crate) fn new(max_priority: Option<u8>) -> Self {
+        let lines = usize::from(max_priority.unwrap_or(0)) + 1;
+        let lines = std::iter::repeat_with(VecDeque::new).take(lines).collect();
+        Ready { lines, tally: Tally::default(), memory: 0, in_memory: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tally.messages == 0
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Bytes of message held in memory.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory
+    }
+
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.in_memory
+    }
+
+    /// Priorities above the queue's highest count as the highest.
+    fn line(&mut self, priority: u8) -> Option<&mut VecDeque<Entry>> {
+        let at = (self.lines.len() - 1).saturating_sub(usize::from(priority));
+        self.lines.get_mut(at)
+    }
+
+    pub(crate) fn push_back(&mut self, entry: Entry) {
+        self.count(&entry);
+        if let Some(line) = self.line(entry.priority) {
+            line.push_back(entry);
+        }
+    }
+
+    /// Puts a message back where it stood.
+    pub(crate) fn put_back(&mut self, entry: Entry) {
+        self.count(&entry);
+        let Some(line) = self.line(entry.priority) else { return };
+        if line.front().is_none_or(|front| entry.seq < front.seq) {
+            line.push_front(entry);
+        } else {
+            let at = line.partition_point(|other| other.seq < entry.seq);
+            line.insert(at, entry);
+        }
+    }
+
+    pub(crate) fn front(&self) -> Option<&Entry> {
+        self.lines.iter().find_map(VecDeque::front)
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<Entry> {
+        let entry = self.lines.iter_mut().find_map(VecDeque::pop_front)?;
+        self.discount(&entry);
+        Some(entry)
+    }
+
+    /// The head of each line; only these can have expired as RabbitMQ sees it.
+    pub(crate) fn pop_expired(&mut self, now: u64) -> Option<Entry> {
+        let line = self.lines.iter_mut().find(|l| l.front().is_some_and(|e| e.expires_at <= now))?;
+        let entry = line.pop_front()?;
+        self.discount(&entry);
+        Some(entry)
+    }
+
+    /// When the next head expires.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        let heads = self.lines.iter().filter_map(VecDeque::front);
+        heads.map(|e| e.expires_at).min().filter(|at| *at != u64::MAX)
+    }
+
+    /// The first messages in delivery order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.lines.iter().flatten()
+    }
+
+    /// Gives the entry `seq` its message, read back from disk.
+    pub(crate) fn load(&mut self, seq: u64, priority: u8, message: Message) {
+        let Some(line) = self.line(priority) else { return };
+        let Ok(at) = line.binary_search_by_key(&seq, |e| e.seq) else { return };
+        if let Some(entry) = line.get_mut(at).filter(|e| e.message.is_none()) {
+            let len = message.len() as u64;
+            entry.message = Some(message);
+            self.memory += len;
+            self.in_memory += 1;
+        }
+    }
+
+    /// Takes out one entry, wherever it stands: for a message that cannot be read back.
+    pub(crate) fn remove(&mut self, seq: u64, priority: u8) -> Option<Entry> {
+        let line = self.line(priority)?;
+        let at = line.binary_search_by_key(&seq, |e| e.seq).ok()?;
+        let entry = line.remove(at)?;
+        self.discount(&entry);
+        Some(entry)
+    }
+
+    /// Takes everything.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> {
+        self.tally = Tally::default();
+        (self.memory, self.in_memory) = (0, 0);
+        std::mem::take(&mut self.lines.iter_mut().map(std::mem::take).collect::<Vec<_>>())
+            .into_iter()
+            .flatten()
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        self.tally.add(entry);
+        self.memory += entry.memory();
+        self.in_memory += u64::from(entry.message.is_some());
+    }
+
+    fn discount(&mut self, entry: &Entry) {
+        self.tally.subtract(entry);
+        self.memory = self.memory.saturating_sub(entry.memory());
+        self.in_memory = self.in_memory.saturating_sub(u64::from(entry.message.is_some()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Parts;
+
+    fn entry(seq: u64, priority: u8) -> Entry {
+        let message = Message::new(&Parts { body: &seq.to_be_bytes(), ..Parts::default() });
+        Entry {
+            seq,
+            id: 0,
+            size: 0,
+            flags: 0,
+            priority,
+            expires_at: u64::MAX,
+            body_len: 8,
+            message: Some(message),
+        }
+    }
+
+    fn order(ready: &mut Ready) -> Vec<u64> {
+        std::iter::from_fn(|| ready.pop_front()).map(|e| e.seq).collect()
+    }
+
+    #[test]
+    fn requeued_messages_take_their_old_place() {
+        let mut ready = Ready::new(None);
+        (0..6).for_each(|seq| ready.push_back(entry(seq, 0)));
+        let taken: Vec<_> = std::iter::from_fn(|| ready.pop_front()).take(4).collect();
+        for index in [2, 0, 3, 1] {
+            ready.put_back(taken[index].clone());
+        }
+        assert_eq!(ready.tally().messages, 6);
+        assert_eq!(order(&mut ready), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(ready.memory(), 0);
+    }
+
+    #[test]
+    fn higher_priorities_go_first_and_too_high_ones_count_as_the_highest() {
+        let mut ready = Ready::new(Some(5));
+        for (seq, priority) in [(0, 0), (1, 5), (2, 200), (3, 1), (4, 5)] {
+            ready.push_back(entry(seq, priority));
+        }
+        assert_eq!(order(&mut ready), [1, 2, 4, 3, 0]);
+    }
+
+    #[test]
+    fn only_heads_expire() {
+        let mut ready = Ready::new(None);
+        for (seq, expires_at) in [(0, 50), (1, 10), (2, u64::MAX)] {
+            ready.push_back(Entry { expires_at, ..entry(seq, 0) });
+        }
+        assert!(ready.pop_expired(20).is_none());
+        assert_eq!(ready.next_expiry(), Some(50));
+        assert_eq!(ready.pop_expired(50).map(|e| e.seq), Some(0));
+        assert_eq!(ready.pop_expired(50).map(|e| e.seq), Some(1));
+        assert_eq!(ready.next_expiry(), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! Acknowledgements, rejections and recover.
+
+use std::sync::Arc;
+
+use amqp::method::{Method, MethodId, basic};
+use amqp::reply;
+
+use super::Session;
+use super::channel::requeue_all;
+use super::publish::Gathered;
+use crate::error::{Failure, Outcome};
+use crate::link::Unacked;
+use crate::queue::Aftermath;
+
+/// A `basic.ack` that waits for the end of its batch.
+pub(super) struct GatheredAck {
+    channel: u16,
+    ack: basic::Ack,
+}
+
+const ACK: MethodId = MethodId { class: 60, method: 80 };
+
+impl Session {
+    pub(super) fn gather_ack(
+        &mut self,
+        channel: u16,
+        ack: basic::Ack,
+        gathered: &mut Gathered<'_>,
+    ) -> Outcome {
+        if self.channels.get(&channel).is_some_and(|c| c.is_closing) {
+            return Ok(());
+        }
+        self.channel(channel)?;
+        gathered.acks.push(GatheredAck { channel, ack });
+        Ok(())
+    }
+
+    /// Settles the gathered acknowledgements.
+    pub(super) fn settle_gathered(&mut self, acks: &mut Vec<GatheredAck>, aftermath: &mut Aftermath) {
+        if acks.is_empty() {
+            return;
+        }
+        let mut settled = Vec::with_capacity(acks.len());
+        let mut failures = Vec::new();
+        let mut outbox = self.link.lock();
+        for GatheredAck { channel, ack } in acks.drain(..) {
+            // A channel that is gone was closed by a failure just before.
+            let Some(deliveries) = outbox.channel(channel) else { continue };
+            if failures.iter().any(|(failed, _)| *failed == channel) {
+                continue;
+            }
+            if deliveries.settle(ack.delivery_tag, ack.multiple, &mut settled).is_none() {
+                failures.push((channel, unknown_tag(ack.delivery_tag)));
+            }
+        }
+        drop(outbox);
+        self.acknowledge(settled, aftermath);
+        for (channel, failure) in failures {
+            self.end_by(channel, &failure, ACK);
+        }
+    }
+
+    fn acknowledge(&self, settled: Vec<Unacked>, aftermath: &mut Aftermath) {
+        let Ok(vhost) = self.vhost() else { return };
+        // Each consumer on the channel has a limit of its own or all share one: the queues of others may have
+        // waited for this too.
+        let mut rest = settled.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let queue = Arc::clone(&first.queue);
+            let run = std::iter::from_fn(|| rest.next_if(|u| Arc::ptr_eq(&u.queue, &queue)));
+            queue.acknowledge(first.entry.into_iter().chain(run.filter_map(|u| u.entry)), vhost, aftermath);
+        }
+        self.serve_limited(aftermath);
+    }
+
+    /// Where consumers share a limit, room made by one is room for all.
+    fn serve_limited(&self, aftermath: &mut Aftermath) {
+        let Ok(vhost) = self.vhost() else { return };
+        for (number, channel) in &self.channels {
+            let limited = self.link.lock().channel(*number).is_some_and(|d| d.prefetch_limit != 0);
+            if limited && channel.consumers.len() > 1 {
+                for (_, queue) in channel.consumers.values() {
+                    queue.pump(vhost, aftermath);
+                }
+            }
+        }
+    }
+
+    /// `basic.nack` and `basic.reject`.
+    pub(super) fn basic_nack(&mut self, number: u16, tag: u64, multiple: bool, requeue: bool) -> Outcome {
+        let mut settled = Vec::new();
+        let known = self.link.lock().channel(number).and_then(|d| d.settle(tag, multiple, &mut settled));
+        if known.is_none() {
+            return Err(unknown_tag(tag));
+        }
+        let vhost = Arc::clone(self.vhost()?);
+        let mut aftermath = Aftermath::default();
+        if requeue {
+            requeue_all(settled, &vhost);
+            self.serve_limited(&mut aftermath);
+        } else {
+            self.acknowledge(settled, &mut aftermath);
+        }
+        aftermath.carry_out(&vhost);
+        Ok(())
+    }
+
+    /// Everything unacknowledged on the channel goes back to its queue.
+    pub(super) fn basic_recover(&mut self, number: u16, requeue: bool, answer: bool) -> Outcome {
+        if !requeue {
+            return Err(Failure::connection(reply::NOT_IMPLEMENTED, "requeue=false"));
+        }
+        let mut settled = Vec::new();
+        if let Some(deliveries) = self.link.lock().channel(number) {
+            deliveries.settle(0, true, &mut settled);
+        }
+        let vhost = Arc::clone(self.vhost()?);
+        if answer {
+            self.send(number, &Method::BasicRecoverOk);
+        }
+        requeue_all(settled, &vhost);
+        Ok(())
+    }
+}
+
+fn unknown_tag(tag: u64) -> Failure {
+    Failure::precondition(format_args!("unknown delivery tag {tag}"))
+}

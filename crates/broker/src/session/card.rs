@@ -1,0 +1,104 @@
+//! What the listings show of a connection and its channels: written by the connection's task, read by anyone.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use std::sync::{Arc, OnceLock};
+
+use amqp::table::FieldTable;
+use parking_lot::Mutex;
+
+use crate::access::Identity;
+use crate::link::Link;
+use crate::vhost::Vhost;
+
+/// A connection as others see it.
+pub(crate) struct ConnectionCard {
+    pub(crate) link: Arc<Link>,
+    /// `<node.boot.number.0>`, RabbitMQ's way to name a connection.
+    pub(crate) pid: String,
+    /// `client address -> server address`.
+    pub(crate) name: String,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    /// Milliseconds since the epoch.
+    pub(crate) connected_at: u64,
+    pub(crate) identity: OnceLock<Arc<Identity>>,
+    pub(crate) vhost: OnceLock<Arc<Vhost>>,
+    pub(crate) greeting: OnceLock<Greeting>,
+    pub(crate) frame_max: AtomicU32,
+    pub(crate) channel_max: AtomicU16,
+    pub(crate) heartbeat: AtomicU16,
+    /// [`State`] as a number.
+    pub(crate) state: AtomicU8,
+    pub(crate) channels: Mutex<BTreeMap<u16, Arc<ChannelCard>>>,
+}
+
+/// What the client said of itself.
+pub(crate) struct Greeting {
+    pub(crate) properties: FieldTable,
+    pub(crate) mechanism: String,
+}
+
+/// Where a connection is in its life, as `rabbitmqctl list_connections state` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    Starting,
+    Tuning,
+    Opening,
+    Running,
+    Flow,
+    Blocking,
+    Blocked,
+    Closing,
+}
+
+impl State {
+    pub(crate) const ALL: [State; 8] = [
+        State::Starting,
+        State::Tuning,
+        State::Opening,
+        State::Running,
+        State::Flow,
+        State::Blocking,
+        State::Blocked,
+        State::Closing,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Tuning => "tuning",
+            State::Opening => "opening",
+            State::Running => "running",
+            State::Flow => "flow",
+            State::Blocking => "blocking",
+            State::Blocked => "blocked",
+            State::Closing => "closing",
+        }
+    }
+}
+
+impl ConnectionCard {
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let at = self.state.load(std::sync::atomic::Ordering::Relaxed);
+        State::ALL.get(usize::from(at)).copied().unwrap_or(State::Closing)
+    }
+}
+
+/// A channel as others see it.
+#[derive(Default)]
+pub(crate) struct ChannelCard {
+    pub(crate) pid: String,
+    pub(crate) confirm: AtomicBool,
+    pub(crate) transactional: AtomicBool,
+    pub(crate) prefetch: AtomicU16,
+    pub(crate) global_prefetch: AtomicU16,
+    pub(crate) consumers: AtomicU32,
+    pub(crate) unconfirmed: AtomicU64,
+}

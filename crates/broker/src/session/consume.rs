@@ -1,0 +1,212 @@
+//! Consumers, `basic.get`, `basic.qos`, and direct reply-to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use amqp::method::{Method, basic};
+use amqp::reply;
+use amqp::table::FieldTable;
+
+use super::Session;
+use super::rights::Kind;
+use crate::access::Right;
+use crate::error::{Failure, Outcome};
+use crate::link::Consumer;
+use crate::queue::settlement::ConsumeRefusal;
+use crate::queue::{Aftermath, Queue};
+
+/// The name under which a client consumes the answers to its own requests.
+pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+impl Session {
+    pub(super) fn basic_qos(&mut self, number: u16, qos: basic::Qos) -> Outcome {
+        if qos.prefetch_size != 0 {
+            let what = format!("prefetch_size!=0 ({})", qos.prefetch_size);
+            return Err(Failure::connection(reply::NOT_IMPLEMENTED, what));
+        }
+        let channel = self.channel(number)?;
+        if qos.global {
+            channel.card.global_prefetch.store(qos.prefetch_count, Ordering::Relaxed);
+        } else {
+            channel.prefetch = qos.prefetch_count;
+            channel.card.prefetch.store(qos.prefetch_count, Ordering::Relaxed);
+        }
+        if qos.global {
+            if let Some(deliveries) = self.link.lock().channel(number) {
+                deliveries.prefetch_limit = qos.prefetch_count;
+            }
+            // A wider limit lets waiting messages through.
+            let queues: Vec<_> =
+                self.channel(number)?.consumers.values().map(|(_, q)| Arc::clone(q)).collect();
+            let vhost = Arc::clone(self.vhost()?);
+            let mut aftermath = Aftermath::default();
+            queues.iter().for_each(|queue| queue.pump(&vhost, &mut aftermath));
+            aftermath.carry_out(&vhost);
+        }
+        self.send(number, &Method::BasicQosOk);
+        Ok(())
+    }
+
+    pub(super) fn basic_consume(&mut self, number: u16, consume: &basic::Consume<'_>) -> Outcome {
+        if consume.queue == REPLY_TO {
+            return self.consume_replies(number, consume);
+        }
+        let name = self.queue_name(number, consume.queue)?;
+        self.check(Right::Read, Kind::Queue, &name)?;
+        let (vhost, link) = (Arc::clone(self.vhost()?), Arc::clone(&self.link));
+        let tag = self.new_tag(number, consume.consumer_tag)?;
+        let queue = vhost.queue(&name)?;
+        self.check_owner(&queue)?;
+        let arguments = consume.arguments.to_owned();
+        let priority = priority(&arguments)?;
+        let user = Arc::from(self.user());
+        let channel = self.channel(number)?;
+        let consumer = Arc::new(Consumer {
+            link,
+            channel: number,
+            tag: tag.clone(),
+            no_ack: consume.no_ack,
+            exclusive: consume.exclusive,
+            priority,
+            prefetch: if consume.no_ack { 0 } else { channel.prefetch },
+            in_flight: AtomicU32::new(0),
+            arguments,
+            user,
+        });
+        queue.add_consumer(Arc::clone(&consumer)).map_err(|refusal| match refusal {
+            ConsumeRefusal::Deleted => Failure::no_queue(&name, &vhost.name),
+            ConsumeRefusal::Exclusive => {
+                Failure::refused(format_args!("queue '{name}' in vhost '{}' in exclusive use", vhost.name))
+            }
+        })?;
+        channel.consumers.insert(tag.clone(), (consumer, Arc::clone(&queue)));
+        channel.card.consumers.fetch_add(1, Ordering::Relaxed);
+        let ok = basic::ConsumeOk { consumer_tag: &tag };
+        self.answer(number, consume.no_wait, &Method::BasicConsumeOk(ok));
+        let mut aftermath = Aftermath::default();
+        queue.pump(&vhost, &mut aftermath);
+        aftermath.carry_out(&vhost);
+        Ok(())
+    }
+
+    /// The client's tag, or one of our making.
+    fn new_tag(&mut self, number: u16, wanted: &str) -> Outcome<Box<str>> {
+        if wanted.is_empty() {
+            return Ok(format!("amq.ctag-{}", self.node.random_name()).into());
+        }
+        if self.channel(number)?.consumers.contains_key(wanted) {
+            let what = format!("attempt to reuse consumer tag '{wanted}'");
+            return Err(Failure::connection(reply::NOT_ALLOWED, what));
+        }
+        Ok(wanted.into())
+    }
+
+    pub(super) fn basic_cancel(&mut self, number: u16, cancel: &basic::Cancel<'_>) -> Outcome {
+        let vhost = Arc::clone(self.vhost()?);
+        let channel = self.channel(number)?;
+        if let Some((consumer, queue)) = channel.consumers.remove(cancel.consumer_tag) {
+            channel.card.consumers.fetch_sub(1, Ordering::Relaxed);
+            let is_replies = channel.replies.take_if(|replies| Arc::ptr_eq(replies, &queue)).is_some();
+            if is_replies {
+                vhost.remove_replies(&queue);
+            } else if queue.remove_consumer(&consumer) {
+                vhost.delete_queue(&queue);
+            }
+        }
+        let ok = basic::CancelOk { consumer_tag: cancel.consumer_tag };
+        self.answer(number, cancel.no_wait, &Method::BasicCancelOk(ok));
+        Ok(())
+    }
+
+    /// Queues of our consumers that were deleted: their consumers are forgotten, and the client told.
+    pub(super) fn take_cancelled(&mut self) {
+        for consumer in self.link.take_cancelled() {
+            let Some(channel) = self.channels.get_mut(&consumer.channel) else { continue };
+            let known = channel.consumers.get(&consumer.tag).is_some_and(|(c, _)| Arc::ptr_eq(c, &consumer));
+            if !known {
+                continue;
+            }
+            channel.consumers.remove(&consumer.tag);
+            channel.card.consumers.fetch_sub(1, Ordering::Relaxed);
+            if self.cancel_notify {
+                let cancel = basic::Cancel { consumer_tag: &consumer.tag, no_wait: true };
+                self.send(consumer.channel, &Method::BasicCancel(cancel));
+            }
+        }
+    }
+
+    pub(super) fn basic_get(&mut self, number: u16, get: &basic::Get<'_>) -> Outcome {
+        let name = self.queue_name(number, get.queue)?;
+        self.check(Right::Read, Kind::Queue, &name)?;
+        let vhost = Arc::clone(self.vhost()?);
+        let queue = vhost.queue(&name)?;
+        self.check_owner(&queue)?;
+        let mut aftermath = Aftermath::default();
+        let user = Arc::from(self.user());
+        let got = queue.get((&self.link, number, &user), get.no_ack, &vhost, &mut aftermath);
+        aftermath.carry_out(&vhost);
+        if !got {
+            self.send(number, &Method::BasicGetEmpty);
+        }
+        Ok(())
+    }
+
+    /// RabbitMQ's 405 for a queue that belongs to another connection.
+    pub(super) fn check_owner(&self, queue: &Queue) -> Outcome {
+        if queue.is_locked_for(self.link.id) {
+            return Err(super::queues::locked(&queue.name, &self.vhost()?.name));
+        }
+        Ok(())
+    }
+
+    /// Consuming `amq.rabbitmq.reply-to`: answers come to a hidden queue that lives with the consumer.
+    fn consume_replies(&mut self, number: u16, consume: &basic::Consume<'_>) -> Outcome {
+        if !consume.no_ack {
+            return Err(Failure::precondition("reply consumer cannot acknowledge"));
+        }
+        let tag = self.new_tag(number, consume.consumer_tag)?;
+        let (vhost, link) = (Arc::clone(self.vhost()?), Arc::clone(&self.link));
+        let (address, user) = (format!("{REPLY_TO}.{}", self.node.random_name()), Arc::from(self.user()));
+        let owner = self.owner();
+        let channel = self.channel(number)?;
+        if channel.replies.is_some() {
+            return Err(Failure::precondition("reply consumer already set"));
+        }
+        let queue = vhost.create_replies(&address, owner);
+        let consumer = Arc::new(Consumer {
+            link,
+            channel: number,
+            tag: tag.clone(),
+            no_ack: true,
+            exclusive: false,
+            priority: 0,
+            prefetch: 0,
+            in_flight: AtomicU32::new(0),
+            arguments: FieldTable::default(),
+            user,
+        });
+        // A queue of our own making refuses nobody.
+        let _ = queue.add_consumer(Arc::clone(&consumer));
+        channel.replies = Some(Arc::clone(&queue));
+        channel.consumers.insert(tag.clone(), (consumer, queue));
+        channel.card.consumers.fetch_add(1, Ordering::Relaxed);
+        let ok = basic::ConsumeOk { consumer_tag: &tag };
+        self.answer(number, consume.no_wait, &Method::BasicConsumeOk(ok));
+        Ok(())
+    }
+
+    /// What stands in `reply_to` instead of the pseudo-queue's name.
+    pub(super) fn reply_address(&mut self, number: u16) -> Outcome<Arc<str>> {
+        let replies = self.channel(number)?.replies.as_ref();
+        let address = replies.map(|queue| Arc::clone(&queue.name));
+        address.ok_or_else(|| Failure::precondition("fast reply consumer does not exist"))
+    }
+}
+
+fn priority(arguments: &FieldTable) -> Outcome<i64> {
+    let Some(value) = arguments.get("x-priority") else { return Ok(0) };
+    value.as_int().ok_or_else(|| {
+        let what = format!("Invalid argument, 'x-priority' expected an integer, got {}", value.type_name());
+        Failure::precondition(what)
+    })
+}

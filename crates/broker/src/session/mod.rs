@@ -1,0 +1,134 @@
+//! A session: what the broker does with one client's connection.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`io`] | the task: bytes in and out of the socket, timers, alarms |
+//! | [`handshake`] | from the protocol header to `connection.open-ok` |
+//! | [`frames`] | frames taken apart and handed to whom they concern; how errors end channels and connections |
+//! | [`channel`] | a channel's state; opening and closing |
+//! | [`publish`] | content put together, routed and gathered into a batch |
+//! | [`acks`] | acknowledgements, rejections, recover |
+//! | [`confirm`] | publisher confirms |
+//! | [`consume`] | consumers, `basic.get`, `basic.qos`, direct reply-to |
+//! | [`exchanges`], [`queues`] | the classes exchange and queue |
+//! | [`rights`] | what this user may do, remembered |
+//! | [`card`] | what the listings show of connections and channels |
+//!
+//! All frames that one read brought are worked through before anything is awaited: publishes and acknowledgements
+//! are gathered, and carried out together when something else comes, or the bytes end.
+
+mod acks;
+pub(crate) mod card;
+mod channel;
+mod confirm;
+mod consume;
+mod exchanges;
+mod frames;
+mod handshake;
+mod io;
+mod publish;
+mod queues;
+mod rights;
+
+use std::sync::Arc;
+
+use amqp::method::{Method, MethodId};
+use hashbrown::HashMap;
+
+use self::card::ConnectionCard;
+use self::channel::Channel;
+use self::handshake::Phase;
+pub(crate) use self::io::{Ends, serve};
+use self::publish::Routes;
+use self::rights::RightsCache;
+use crate::error::{Failure, Outcome};
+use crate::link::Link;
+use crate::node::Node;
+use crate::vhost::Vhost;
+
+/// One connection's state, owned by its task.
+pub(crate) struct Session {
+    node: Arc<Node>,
+    link: Arc<Link>,
+    card: Arc<ConnectionCard>,
+    phase: Phase,
+    /// Largest frame either side may send, in bytes with its 8 bytes of frame.
+    frame_max: u32,
+    channel_max: u16,
+    /// Seconds between heartbeats; 0 is none.
+    heartbeat: u16,
+    channels: HashMap<u16, Channel>,
+    routes: Routes,
+    rights: RightsCache,
+    /// The client can be told that a consumer was cancelled.
+    cancel_notify: bool,
+    /// The client can be told that it is held back.
+    blocked_notify: bool,
+    /// It has been told, or would have been.
+    is_blocked: bool,
+    /// The client publishes: alarms concern it.
+    publishes: bool,
+    /// A queue whose consumers this publisher waits for.
+    pressure: Option<Arc<crate::queue::Queue>>,
+    /// The one it is waiting for now.
+    pressed_by: Option<Arc<crate::queue::Queue>>,
+}
+
+impl Session {
+    pub(crate) fn new(node: Arc<Node>, card: Arc<ConnectionCard>) -> Self {
+        let settings = &node.settings;
+        Session {
+            link: Arc::clone(&card.link),
+            frame_max: settings.frame_max,
+            channel_max: settings.channel_max,
+            heartbeat: 0,
+            node,
+            card,
+            phase: Phase::Header,
+            channels: HashMap::new(),
+            routes: Routes::default(),
+            rights: RightsCache::default(),
+            cancel_notify: false,
+            blocked_notify: false,
+            is_blocked: false,
+            publishes: false,
+            pressure: None,
+            pressed_by: None,
+        }
+    }
+
+    /// Sends a method.
+    fn send(&self, channel: u16, method: &Method<'_>) {
+        method.write_frame(channel, &mut self.link.lock().frames);
+    }
+
+    /// Sends an answer unless the client waived it.
+    fn answer(&self, channel: u16, no_wait: bool, method: &Method<'_>) {
+        if !no_wait {
+            self.send(channel, method);
+        }
+    }
+
+    /// Whether the queue this publisher waits for still has too much to do.
+    fn is_pressed(&self) -> bool {
+        self.pressed_by.as_ref().is_some_and(|queue| queue.is_pressed())
+    }
+
+    /// The vhost that was opened.
+    fn vhost(&self) -> Outcome<&Arc<Vhost>> {
+        let vhost = self.card.vhost.get();
+        vhost.ok_or_else(|| Failure::connection(amqp::reply::INTERNAL_ERROR, "no virtual host is open"))
+    }
+
+    fn user(&self) -> &str {
+        self.card.identity.get().map_or("", |identity| &identity.name)
+    }
+
+    fn channel(&mut self, number: u16) -> Outcome<&mut Channel> {
+        let channel = self.channels.get_mut(&number).filter(|c| !c.is_closing);
+        channel.ok_or_else(|| Failure::connection(amqp::reply::CHANNEL_ERROR, "expected 'channel.open'"))
+    }
+}
+
+/// The method a failure is stated for; none where it came before one was known.
+const NO_METHOD: MethodId = MethodId { class: 0, method: 0 };

@@ -1,0 +1,366 @@
+//! Publishing: content put together, checked, routed, stored where it must be, and gathered into a batch.
+//!
+//! A message that lies whole in the read buffer is never copied here: the batch borrows it. Routes are remembered
+//! by exchange and key for as long as neither bindings nor rights change.
+
+mod assembly;
+mod checks;
+mod routes;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use amqp::frame::{self, Frame};
+use amqp::method::{Method, MethodId, basic};
+use amqp::properties::{ContentHeader, Properties};
+use amqp::reply;
+use smallvec::SmallVec;
+
+pub(super) use self::assembly::Assembly;
+use self::assembly::Progress;
+use self::checks::Checked;
+pub(super) use self::routes::Routes;
+use super::Session;
+use super::acks::GatheredAck;
+use crate::clock::now_ms;
+use crate::error::{Failure, Outcome};
+use crate::message::{Incoming, Message, Parts};
+use crate::queue::delivery::Batch;
+use crate::queue::{Aftermath, Queue};
+use crate::trace::Trace;
+use crate::vhost::Vhost;
+
+/// The class of the only content there is.
+const BASIC: u16 = 60;
+const PUBLISH: MethodId = MethodId { class: BASIC, method: 40 };
+/// A batch is carried out early when it has this many queues.
+const MOST_QUEUES: usize = 256;
+
+/// What one read brought: publishes and acknowledgements that are carried out together.
+pub(super) struct Gathered<'b> {
+    /// Number of the batch: routes remember their queues' places in it.
+    pub(super) batch: u64,
+    messages: Vec<Incoming<'b>>,
+    groups: Vec<Group>,
+    pub(super) acks: Vec<GatheredAck>,
+    /// Channel, number and log position of messages to be confirmed.
+    confirms: Vec<(u16, u64, u64)>,
+    traces: Vec<Trace>,
+    now: u64,
+}
+
+/// A queue and the messages it gets.
+struct Group {
+    queue: Arc<Queue>,
+    picks: Vec<u32>,
+}
+
+impl<'b> Gathered<'b> {
+    pub(super) fn new(batch: u64) -> Self {
+        Gathered {
+            batch,
+            messages: Vec::new(),
+            groups: Vec::new(),
+            acks: Vec::new(),
+            confirms: Vec::new(),
+            traces: Vec::new(),
+            now: 0,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.acks.is_empty() && self.confirms.is_empty() && self.traces.is_empty()
+    }
+
+    /// The time all messages of the batch share.
+    fn now(&mut self) -> u64 {
+        if self.now == 0 {
+            self.now = now_ms();
+        }
+        self.now
+    }
+
+    /// Where the queue's group stands.
+    fn group(&mut self, queue: &Arc<Queue>) -> u32 {
+        let at = self.groups.iter().position(|g| Arc::ptr_eq(&g.queue, queue)).unwrap_or_else(|| {
+            self.groups.push(Group { queue: Arc::clone(queue), picks: Vec::new() });
+            self.groups.len() - 1
+        });
+        at as u32
+    }
+
+    fn add(&mut self, message: Incoming<'b>, groups: &[u32]) {
+        let at = self.messages.len() as u32;
+        self.messages.push(message);
+        for group in groups {
+            if let Some(group) = self.groups.get_mut(*group as usize) {
+                group.picks.push(at);
+            }
+        }
+    }
+}
+
+/// A whole message with what its publisher asked for.
+struct Published<'b> {
+    channel: u16,
+    exchange: &'b [u8],
+    routing_key: &'b [u8],
+    mandatory: bool,
+    properties: &'b [u8],
+    body: Body<'b>,
+}
+
+/// Where the body lies.
+enum Body<'b> {
+    Borrowed(&'b [u8]),
+    /// Put together from frames of several reads, the message is kept already.
+    Kept(Message),
+}
+
+impl Session {
+    /// `basic.publish`; takes its content along when all of it lies in `after`, and returns how much that is.
+    pub(super) fn on_publish<'b>(
+        &mut self,
+        number: u16,
+        publish: basic::Publish<'b>,
+        after: &'b [u8],
+        gathered: &mut Gathered<'b>,
+    ) -> Outcome<usize> {
+        if self.channels.get(&number).is_some_and(|c| c.is_closing) {
+            return Ok(0);
+        }
+        let frame_max = self.frame_max + frame::OVERHEAD as u32;
+        self.publishes = true;
+        let channel = self.channel(number)?;
+        if publish.immediate {
+            return Err(Failure::connection(reply::NOT_IMPLEMENTED, "immediate=true"));
+        }
+        let Some((header, body, used)) = whole_content(number, after, frame_max) else {
+            channel.assembly = Some(Assembly::new(&publish));
+            return Ok(0);
+        };
+        let published = Published {
+            channel: number,
+            exchange: publish.exchange,
+            routing_key: publish.routing_key,
+            mandatory: publish.mandatory,
+            properties: header.properties,
+            body: Body::Borrowed(body),
+        };
+        self.accept(published, gathered).map(|()| used)
+    }
+
+    /// A header or body frame that does not come in one piece with its publish.
+    pub(super) fn content_frame(
+        &mut self,
+        frame: Frame<'_>,
+        gathered: &mut Gathered<'_>,
+    ) -> Result<(), (Failure, MethodId)> {
+        let number = frame.channel;
+        if self.channels.get(&number).is_some_and(|c| c.is_closing) {
+            return Ok(());
+        }
+        let limit = self.node.settings.max_message_size;
+        let unexpected = || {
+            let what = "expected method frame, got non method frame instead";
+            (Failure::connection(reply::UNEXPECTED_FRAME, what), super::NO_METHOD)
+        };
+        let channel = self.channels.get_mut(&number).ok_or_else(unexpected)?;
+        let assembly = channel.assembly.as_mut().ok_or_else(unexpected)?;
+        match assembly.take(&frame, limit) {
+            Ok(Progress::More) => Ok(()),
+            Ok(Progress::Whole) => {
+                let Some(assembly) = channel.assembly.take() else { return Ok(()) };
+                self.accept_assembled(number, assembly, gathered).map_err(|failure| (failure, PUBLISH))
+            }
+            Err((failure, method)) => {
+                channel.assembly = None;
+                Err((failure, method))
+            }
+        }
+    }
+
+    fn accept_assembled(&mut self, number: u16, whole: Assembly, gathered: &mut Gathered<'_>) -> Outcome {
+        let message = Message::new(&whole.parts());
+        let held = message.clone();
+        let Parts { exchange, routing_key, properties, .. } = held.parts();
+        let published = Published {
+            channel: number,
+            exchange,
+            routing_key,
+            mandatory: whole.mandatory,
+            properties,
+            body: Body::Kept(message),
+        };
+        let mut own = Gathered::new(self.routes.next_batch());
+        self.flush(gathered);
+        let outcome = self.accept(published, &mut own);
+        self.flush(&mut own);
+        gathered.batch = self.routes.next_batch();
+        outcome
+    }
+
+    /// Checks, routes, stores and gathers a whole message.
+    fn accept<'b>(&mut self, published: Published<'b>, gathered: &mut Gathered<'b>) -> Outcome {
+        let vhost = Arc::clone(self.vhost()?);
+        let Published { channel: number, exchange, routing_key, mandatory, properties, body } = published;
+        let route = self.route_to(&vhost, exchange, routing_key)?;
+        let parsed = Properties::parse(properties)
+            .map_err(|_| Failure::connection(reply::INTERNAL_ERROR, "malformed content properties"))?;
+        let checked = self.check_properties(number, &parsed)?;
+        let Checked { persistent, priority, ttl_ms, .. } = checked;
+        let message = match body {
+            Body::Kept(message) => Incoming::kept(message, persistent, priority, ttl_ms),
+            Body::Borrowed(body) => {
+                let parts = Parts { exchange, routing_key, properties, body };
+                Incoming::new(parts, persistent, priority, ttl_ms)
+            }
+        };
+        let message = match checked.rewritten {
+            Some(properties) => {
+                let parts = Parts { properties: &properties, ..message.parts() };
+                Incoming::kept(Message::new(&parts), persistent, priority, ttl_ms)
+            }
+            None => message,
+        };
+        let once = self.routes.varying(route, &vhost, routing_key, &parsed, &checked.more_keys);
+        let queues: &[Arc<Queue>] = once.as_deref().unwrap_or_else(|| self.routes.queues(route));
+        if vhost.is_tracing() && exchange != crate::trace::EXCHANGE.as_bytes() {
+            gathered.traces.push(Trace::publish(&self.card, number, &message.parts(), queues));
+        }
+        if queues.is_empty() && mandatory {
+            self.give_back(number, &message.parts());
+        }
+        let stored = store(&vhost, &message, queues, gathered.now());
+        let nowhere = queues.is_empty();
+        let unstored = self.note_confirm(number, stored, gathered)?;
+        if unstored || nowhere {
+            return Ok(());
+        }
+        if let Some(queues) = once {
+            let groups: SmallVec<[u32; 8]> = queues.iter().map(|queue| gathered.group(queue)).collect();
+            gathered.add(message, &groups);
+        } else {
+            let groups = self.routes.groups(route, gathered.batch, |queue| gathered.group(queue));
+            gathered.add(message, groups);
+        }
+        if gathered.groups.len() > MOST_QUEUES {
+            self.flush(gathered);
+            gathered.batch = self.routes.next_batch();
+        }
+        Ok(())
+    }
+
+    /// Puts the message in line for its confirm. `true`: the log did not take it, and the publisher was told.
+    fn note_confirm(
+        &mut self,
+        number: u16,
+        stored: Result<u64, journal::Error>,
+        gathered: &mut Gathered<'_>,
+    ) -> Outcome<bool> {
+        let channel = self.channel(number)?;
+        let next = channel.confirms.as_mut().map(super::confirm::Confirms::next);
+        match (stored, next) {
+            (Ok(end), Some(next)) => {
+                gathered.confirms.push((number, next, end));
+                Ok(false)
+            }
+            (Ok(_), None) => Ok(false),
+            (Err(error), Some(delivery_tag)) => {
+                tracing::warn!(%error, "a message was not stored: its publisher gets basic.nack");
+                let nack = basic::Nack { delivery_tag, multiple: false, requeue: false };
+                self.send(number, &Method::BasicNack(nack));
+                Ok(true)
+            }
+            (Err(error), None) => Err(Failure::store(&error)),
+        }
+    }
+
+    /// `basic.return` for a mandatory message that no queue takes.
+    fn give_back(&self, channel: u16, parts: &Parts<'_>) {
+        let returned = basic::Return {
+            reply_code: reply::NO_ROUTE,
+            reply_text: "NO_ROUTE",
+            exchange: parts.exchange,
+            routing_key: parts.routing_key,
+        };
+        let mut outbox = self.link.lock();
+        Method::BasicReturn(returned).write_frame(channel, &mut outbox.frames);
+        outbox.write_content(channel, parts);
+    }
+
+    /// Carries out what was gathered: acknowledgements, publishes, then confirms.
+    pub(super) fn flush(&mut self, gathered: &mut Gathered<'_>) {
+        if gathered.is_empty() {
+            return;
+        }
+        let Ok(vhost) = self.vhost().cloned() else { return };
+        let mut aftermath =
+            Aftermath { traces: std::mem::take(&mut gathered.traces), ..Aftermath::default() };
+        self.settle_gathered(&mut gathered.acks, &mut aftermath);
+        let batch = Batch {
+            vhost: &vhost,
+            messages: &gathered.messages,
+            now: gathered.now,
+            tracing: vhost.is_tracing(),
+        };
+        for group in &gathered.groups {
+            group.queue.publish(&batch, &group.picks, &mut aftermath);
+        }
+        gathered.messages.clear();
+        gathered.groups.clear();
+        gathered.now = 0;
+        aftermath.carry_out(&vhost);
+        if let Some(queue) = aftermath.pressure.take() {
+            self.pressure = Some(queue);
+        }
+        if !gathered.confirms.is_empty() {
+            for (number, next, end) in gathered.confirms.drain(..) {
+                let channel = self.channels.get_mut(&number);
+                if let Some(confirms) = channel.and_then(|c| c.confirms.as_mut()) {
+                    confirms.wait(next, end);
+                }
+            }
+            self.confirm();
+        }
+        self.card.link.traffic.received_frames.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Writes the message to the log if one of its queues must keep it; returns the position that must be on disk.
+fn store(
+    vhost: &Vhost,
+    message: &Incoming<'_>,
+    queues: &[Arc<Queue>],
+    now: u64,
+) -> Result<u64, journal::Error> {
+    if !message.persistent {
+        return Ok(0);
+    }
+    let durable: SmallVec<[&Arc<Queue>; 4]> = queues.iter().filter(|q| q.durable).collect();
+    if durable.is_empty() {
+        return Ok(0);
+    }
+    // One queue's limit on its messages' lives is noted with the message; several cannot be.
+    let of_queue = if let [queue] = durable.as_slice() { queue.arguments.message_ttl_ms } else { None };
+    let ttl = [message.ttl_ms, of_queue].into_iter().flatten().min();
+    let expires_at = ttl.map_or(u64::MAX, |ttl| now.saturating_add(ttl));
+    vhost.store.put(message, &durable, expires_at)
+}
+
+/// Header and body, if both lie whole in `after` and are what they should be.
+fn whole_content(channel: u16, after: &[u8], frame_max: u32) -> Option<(ContentHeader<'_>, &[u8], usize)> {
+    let (frame, header_used) = frame::split(after, frame_max).ok()??;
+    if frame.kind != frame::HEADER || frame.channel != channel {
+        return None;
+    }
+    let header = ContentHeader::parse(frame.payload).ok().filter(|h| h.class == BASIC)?;
+    if header.body_size == 0 {
+        return Some((header, &[], header_used));
+    }
+    let (frame, body_used) = frame::split(after.get(header_used..)?, frame_max).ok()??;
+    let is_whole = frame.kind == frame::BODY
+        && frame.channel == channel
+        && frame.payload.len() as u64 == header.body_size;
+    is_whole.then_some((header, frame.payload, header_used + body_used))
+}

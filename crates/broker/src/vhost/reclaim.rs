@@ -1,0 +1,97 @@
+//! Disk space given back: what is still needed of a segment is copied to the log's end, then the segment goes.
+//!
+//! A live record is carried over as it is. An acknowledgement or deletion is needed only while a record of what it
+//! speaks of is still on disk. docs/journal.md says why this stays right if the process dies at any point.
+
+use journal::SegmentId;
+
+use super::Vhost;
+use super::records::{self, Record};
+
+/// One record of a segment, as far as a reclaim looks at it.
+struct Found {
+    id: u64,
+    position: u64,
+    size: u32,
+    kind: u8,
+    index: Vec<u8>,
+}
+
+impl Vhost {
+    /// Gives back all segments that are worth it. Blocks on the disk.
+    pub(crate) fn reclaim(&self) {
+        while let Some(segment) = self.store.log.victim() {
+            if let Err(error) = self.reclaim_segment(segment) {
+                tracing::warn!(vhost = %self.name, %error, "disk space could not be given back; tried again later");
+                return;
+            }
+        }
+    }
+
+    fn reclaim_segment(&self, segment: SegmentId) -> Result<(), journal::Error> {
+        let log = &self.store.log;
+        let mut found = Vec::new();
+        log.entries(segment, &mut |entry| {
+            found.push(Found {
+                id: entry.id,
+                position: entry.position,
+                size: entry.size,
+                kind: entry.kind,
+                index: entry.index.to_vec(),
+            });
+        })?;
+        for record in &found {
+            match Record::decode(record.kind, &record.index) {
+                Some(Record::Ack { queue, ids }) => self.carry_ack(segment, record.id, queue, &ids)?,
+                Some(Record::Deleted { id }) if self.is_needed(segment, id) => {
+                    let _in_step = self.store.ledger.lock();
+                    log.append_copy(
+                        record.id,
+                        journal::Record { kind: record.kind, index: &record.index, body: &[] },
+                    )?;
+                }
+                Some(Record::Deleted { .. }) | None => {}
+                Some(_) => self.carry_live(record)?,
+            }
+        }
+        log.retire(segment)?;
+        self.store.forget_dead();
+        Ok(())
+    }
+
+    /// Whether a record of `id` will still be on disk when this segment is gone.
+    fn is_needed(&self, going: SegmentId, id: u64) -> bool {
+        self.store.log.holds_elsewhere(id, going)
+    }
+
+    fn carry_ack(&self, segment: SegmentId, id: u64, queue: u64, ids: &[u64]) -> Result<(), journal::Error> {
+        let needed: Vec<u64> = ids.iter().copied().filter(|id| self.is_needed(segment, *id)).collect();
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let mut index = Vec::new();
+        records::encode_ack(queue, needed.into_iter(), &mut index);
+        let _in_step = self.store.ledger.lock();
+        self.store.log.append_copy(id, journal::Record { kind: records::ACK, index: &index, body: &[] })?;
+        Ok(())
+    }
+
+    fn carry_live(&self, record: &Found) -> Result<(), journal::Error> {
+        let log = &self.store.log;
+        if !self.store.ledger.lock().lives_at(record.id, record.position) {
+            return Ok(());
+        }
+        let body = log.read(record.position)?;
+        // Looked at again, and copied in the same breath: an acknowledgement that came meanwhile must not end up
+        // before the copy in the log.
+        let mut ledger = self.store.ledger.lock();
+        if !ledger.lives_at(record.id, record.position) {
+            return Ok(());
+        }
+        let copy = journal::Record { kind: record.kind, index: &record.index, body: &[&body] };
+        let appended = log.append_copy(record.id, copy)?;
+        ledger.relocate(record.id, appended.position, appended.size);
+        log.release(record.position, record.size);
+        Ok(())
+    }
+}

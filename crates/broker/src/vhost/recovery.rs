@@ -1,0 +1,332 @@
+//! A vhost read back from its log at a start.
+//!
+//! Replay is deterministic and reads no message bodies: it gathers definitions and the messages that nobody
+//! acknowledged, then builds exchanges, queues and bindings from them. What names something that is gone (a message
+//! for a deleted queue, a binding to one) is dropped and its record released.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use amqp::table::FieldTable;
+use journal::{DiskStorage, Entry as LogEntry, Event, Journal};
+use parking_lot::RwLock;
+
+use super::declare::key_of;
+use super::ledger::Ledger;
+use super::records::{MessageRecord, Record};
+use super::store::{Store, Waiters};
+use super::topology::Topology;
+use super::{TRANSIENT_IDS, Vhost, predeclared};
+use crate::exchange::{self, Destination, Exchange, ExchangeKind};
+use crate::memory::Memory;
+use crate::queue::{self, Arguments, Entry, Queue};
+use crate::timers::Timers;
+
+/// What opening a vhost needs from the node.
+pub(crate) struct Surroundings {
+    pub(crate) node: Arc<str>,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) segment_bytes: u64,
+    /// Hears of a full or failed disk, and of its recovery.
+    pub(crate) on_disk_event: Arc<dyn Fn(&str, &Event) + Send + Sync>,
+}
+
+/// A record and where its live form lies.
+struct Held<T> {
+    position: u64,
+    size: u32,
+    what: T,
+}
+
+/// What replay has seen so far.
+#[derive(Default)]
+struct Replay {
+    definitions: HashMap<u64, Held<Record>>,
+    messages: HashMap<u64, Held<MessageRecord>>,
+    /// Records that are of no use: position and size, and the identity.
+    dead: Vec<(u64, u64, u32)>,
+    unreadable: u64,
+}
+
+impl Replay {
+    fn see(&mut self, entry: &LogEntry<'_>) {
+        let Some(record) = Record::decode(entry.kind, entry.index) else {
+            self.unreadable += 1;
+            return;
+        };
+        let (id, position, size) = (entry.id, entry.position, entry.size);
+        match record {
+            Record::Ack { queue, ids } => ids.into_iter().for_each(|id| self.acknowledge(queue, id)),
+            Record::Deleted { id } => {
+                if let Some(gone) = self.definitions.remove(&id) {
+                    self.dead.push((id, gone.position, gone.size));
+                }
+            }
+            Record::Message(what) => {
+                // A copy seen after its original: the reclaim that made it did not come to its end.
+                if let Some(older) = self.messages.get_mut(&id) {
+                    self.dead.push((id, older.position, older.size));
+                    (older.position, older.size) = (position, size);
+                } else {
+                    self.messages.insert(id, Held { position, size, what });
+                }
+            }
+            definition => {
+                let held = Held { position, size, what: definition };
+                if let Some(older) = self.definitions.insert(id, held) {
+                    self.dead.push((id, older.position, older.size));
+                }
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, queue: u64, id: u64) {
+        let Some(message) = self.messages.get_mut(&id) else { return };
+        message.what.queues.retain(|holder| *holder != queue);
+        if message.what.queues.is_empty()
+            && let Some(gone) = self.messages.remove(&id)
+        {
+            self.dead.push((id, gone.position, gone.size));
+        }
+    }
+}
+
+impl Vhost {
+    /// Opens the vhost in `folder`, created when missing. Blocks while the log is read.
+    pub(crate) fn open(
+        name: &str,
+        folder: &Path,
+        around: &Surroundings,
+    ) -> Result<Arc<Self>, journal::Error> {
+        let started = std::time::Instant::now();
+        let mut replay = Replay::default();
+        let waiters = Arc::new(Waiters::default());
+        let listener = {
+            let (waiters, on_disk_event, vhost) =
+                (Arc::clone(&waiters), Arc::clone(&around.on_disk_event), name.to_owned());
+            Box::new(move |event: Event| {
+                if !matches!(event, Event::Durable(_)) {
+                    on_disk_event(&vhost, &event);
+                }
+                waiters.wake_all();
+            })
+        };
+        let config = journal::Config { segment_bytes: around.segment_bytes, ..journal::Config::default() };
+        let disk = Arc::new(DiskStorage::default());
+        let visit = &mut |entry: LogEntry<'_>| replay.see(&entry);
+        let (log, recovery) =
+            Journal::open(&folder.join("log"), disk.clone(), config.clone(), visit, listener)?;
+        let scratch = journal::Config { durable: false, reclaim_below: 0.0, ..config };
+        let (pages, _) = Journal::open(&folder.join("pages"), disk, scratch, &mut |_| {}, Box::new(|_| {}))?;
+        report(name, &recovery, &replay);
+        let mut ledger = Ledger::default();
+        let mut released = Vec::with_capacity(replay.dead.len());
+        for (id, position, size) in std::mem::take(&mut replay.dead) {
+            if !replay.messages.contains_key(&id) && !replay.definitions.contains_key(&id) {
+                ledger.bury(id, size);
+            }
+            released.push((position, size));
+        }
+        log.release_many(&released);
+        let messages = replay.messages.len();
+        let vhost =
+            Vhost::around(name, Store::new((log, pages), ledger, waiters, around.segment_bytes), around);
+        vhost.rebuild(replay);
+        tracing::info!(
+            vhost = name,
+            messages,
+            queues = vhost.queue_count(),
+            seconds = started.elapsed().as_secs_f64(),
+            "vhost is open"
+        );
+        Ok(vhost)
+    }
+
+    fn around(name: &str, store: Store, around: &Surroundings) -> Arc<Self> {
+        let mut topology = Topology::default();
+        for exchange in predeclared() {
+            topology.exchanges.insert(Arc::clone(&exchange.name), exchange);
+        }
+        Arc::new(Vhost {
+            name: Arc::from(name),
+            node: Arc::clone(&around.node),
+            store,
+            timers: Arc::clone(&around.timers),
+            memory: Arc::clone(&around.memory),
+            runtime: around.runtime.clone(),
+            topology: RwLock::new(topology),
+            replies: RwLock::default(),
+            tracing: AtomicBool::new(false),
+            next_transient: AtomicU64::new(TRANSIENT_IDS),
+            deleted: AtomicBool::new(false),
+        })
+    }
+
+    fn rebuild(self: &Arc<Self>, replay: Replay) {
+        let mut exchanges: HashMap<u64, Arc<Exchange>> = HashMap::new();
+        let mut queues: HashMap<u64, Arc<Queue>> = HashMap::new();
+        let mut bindings = Vec::new();
+        let mut topology = self.topology.write();
+        exchanges.extend(topology.exchanges.values().map(|x| (x.id, Arc::clone(x))));
+        for (id, held) in replay.definitions {
+            if held.position != id {
+                self.store.ledger.lock().relocate(id, held.position, held.size);
+            }
+            match held.what {
+                Record::Exchange { name, kind, auto_delete, internal, arguments } => {
+                    let Some(kind) = ExchangeKind::from_name(&kind) else { continue };
+                    let declaration = exchange::Declaration {
+                        name: Arc::from(name),
+                        kind,
+                        id,
+                        record_size: held.size,
+                        durable: true,
+                        auto_delete,
+                        internal,
+                        arguments,
+                    };
+                    let exchange = Exchange::new(declaration);
+                    topology.exchanges.insert(Arc::clone(&exchange.name), Arc::clone(&exchange));
+                    exchanges.insert(id, exchange);
+                }
+                Record::Queue { name, auto_delete, arguments } => {
+                    let queue = self.rebuild_queue((id, held.size), name, auto_delete, arguments);
+                    topology.insert_queue(&queue);
+                    queues.insert(id, queue);
+                }
+                binding => bindings.push((id, held.size, binding)),
+            }
+        }
+        for (id, size, binding) in bindings {
+            self.rebuild_binding(&mut topology, (id, size), binding, &exchanges, &queues);
+        }
+        drop(topology);
+        self.refill(replay.messages, &queues);
+    }
+
+    fn rebuild_queue(
+        self: &Arc<Self>,
+        (id, record_size): (u64, u32),
+        name: String,
+        auto_delete: bool,
+        table: FieldTable,
+    ) -> Arc<Queue> {
+        // What was accepted once is accepted again; an argument that this version refuses is left out.
+        let arguments = Arguments::parse(&table).unwrap_or_default();
+        let declaration = queue::Declaration {
+            name: Arc::from(name),
+            id,
+            record_size,
+            durable: true,
+            auto_delete,
+            owner: None,
+            table,
+            arguments,
+        };
+        Queue::new(declaration, Arc::downgrade(self))
+    }
+
+    fn rebuild_binding(
+        &self,
+        topology: &mut Topology,
+        (id, size): (u64, u32),
+        binding: Record,
+        exchanges: &HashMap<u64, Arc<Exchange>>,
+        queues: &HashMap<u64, Arc<Queue>>,
+    ) {
+        let Record::Binding { source, destination, to_queue, key, arguments } = binding else { return };
+        let destination = if to_queue {
+            queues.get(&destination).map(|queue| Destination::Queue(Arc::clone(queue)))
+        } else {
+            exchanges.get(&destination).map(|exchange| Destination::Exchange(Arc::clone(exchange)))
+        };
+        let (Some(source), Some(destination)) = (exchanges.get(&source), destination) else {
+            self.store.undefine(id, size);
+            return;
+        };
+        if source.bindings.write().add(destination.clone(), &key, &arguments) {
+            source.records.write().insert(key_of(&destination, &key, &arguments), (id, size));
+            topology.bound(source, &destination);
+        }
+    }
+
+    /// Puts the messages back into their queues, in the order of their arrival.
+    fn refill(
+        self: &Arc<Self>,
+        messages: HashMap<u64, Held<MessageRecord>>,
+        queues: &HashMap<u64, Arc<Queue>>,
+    ) {
+        let mut lines: HashMap<u64, Vec<Entry>> = HashMap::new();
+        let mut orphans = Vec::new();
+        for (id, held) in messages {
+            let mut ledger = self.store.ledger.lock();
+            if held.position != id {
+                ledger.relocate(id, held.position, held.size);
+            }
+            let mut holders = held.what.queues;
+            holders.retain(|queue| queues.contains_key(queue));
+            let flags = match holders.len() {
+                0 => {
+                    orphans.push(ledger.bury(id, held.size));
+                    continue;
+                }
+                1 => 0,
+                _ => {
+                    ledger.share(id, holders.iter().copied());
+                    Entry::SHARED
+                }
+            };
+            for holder in holders {
+                lines.entry(holder).or_default().push(Entry {
+                    seq: 0,
+                    id,
+                    size: held.size,
+                    // It may have been delivered before the stop: nobody can know.
+                    flags: flags | Entry::REDELIVERED,
+                    priority: held.what.priority,
+                    expires_at: held.what.expires_at,
+                    body_len: held.what.body_len,
+                    message: None,
+                });
+            }
+        }
+        self.store.log.release_many(&orphans);
+        for (id, mut line) in lines {
+            line.sort_unstable_by_key(|entry| entry.id);
+            if let Some(queue) = queues.get(&id) {
+                queue.refill(line);
+            }
+        }
+        for queue in queues.values() {
+            queue.touch();
+        }
+    }
+}
+
+fn report(vhost: &str, recovery: &journal::Recovery, replay: &Replay) {
+    for damage in &recovery.damages {
+        tracing::error!(
+            vhost,
+            file = %damage.file.display(),
+            offset = damage.offset,
+            bytes = damage.length,
+            what = damage.what,
+            "the log is damaged here; what it held there is lost, the rest is served"
+        );
+    }
+    if let Some(tail) = &recovery.torn_tail {
+        tracing::warn!(
+            vhost,
+            file = %tail.file.display(),
+            offset = tail.offset,
+            "the last write before the stop was unfinished and is cut off; nothing in it was confirmed"
+        );
+    }
+    if replay.unreadable > 0 {
+        tracing::error!(vhost, records = replay.unreadable, "records of an unknown form were passed over");
+    }
+}
