@@ -1,0 +1,149 @@
+//! The command line: `aileron serve | ctl | config`, and `rabbitmqctl` when called by that name.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, ConfigError, Sources};
+use crate::ctl;
+
+/// Exit code for wrong configuration, as `sysexits.h` has it.
+pub(crate) const EXIT_CONFIG: u8 = 78;
+/// Exit code for a command line that is not understood.
+const EXIT_USAGE: u8 = 64;
+/// The environment's word on where the control socket is.
+const SOCKET_VARIABLE: &str = "AILERON_CTL_SOCKET";
+
+/// The shared services of an OpenStack controller in one binary.
+#[derive(Parser)]
+#[command(name = "aileron", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run this node's services
+    Serve(ConfigArgs),
+    /// Administer a running node: rabbitmqctl's commands (`aileron ctl help`)
+    #[command(disable_help_flag = true)]
+    Ctl {
+        /// What rabbitmqctl would be given
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        line: Vec<String>,
+    },
+    /// Check the configuration, or show what is in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether the configuration is good
+    Check(ConfigArgs),
+    /// Print every key with the value in force
+    Show(ConfigArgs),
+}
+
+/// Where the configuration comes from.
+#[derive(Args)]
+struct ConfigArgs {
+    /// The configuration file [default: /etc/aileron/aileron.toml where it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder for everything durable (broker.data_dir)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Set one key, over file and environment; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Runs the program with its arguments, the program's name among them.
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.collect();
+    let called = arguments.first().map(PathBuf::from).unwrap_or_default();
+    if called.file_name().is_some_and(|name| name == "rabbitmqctl") {
+        let line =
+            arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+        return run_ctl(&line);
+    }
+    // clap would take the options behind `ctl` apart, and does not know them.
+    if arguments.get(1).is_some_and(|word| word == "ctl") {
+        let line =
+            arguments.iter().skip(2).map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+        return run_ctl(&line);
+    }
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => dispatch(cli.command),
+        Err(error) => {
+            let failed = error.use_stderr();
+            // Nobody left to tell if even this cannot be printed.
+            let _ = error.print();
+            ExitCode::from(if failed { EXIT_USAGE } else { 0 })
+        }
+    }
+}
+
+fn dispatch(command: Command) -> ExitCode {
+    match command {
+        Command::Serve(arguments) => with_config(arguments, serve),
+        Command::Ctl { line } => run_ctl(&line),
+        Command::Config(ConfigCommand::Check(arguments)) => with_config(arguments, |config| {
+            say(&match &config.file {
+                Some(path) => format!("{} is good", path.display()),
+                None => "the configuration is good (no file, defaults)".to_string(),
+            })
+        }),
+        Command::Config(ConfigCommand::Show(arguments)) => {
+            with_config(arguments, |config| say(config::as_toml(&config).trim_end()))
+        }
+    }
+}
+
+fn serve(_config: Config) -> ExitCode {
+    ExitCode::from(EXIT_CONFIG)
+}
+
+fn with_config(arguments: ConfigArgs, run: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    let sources = Sources { file: arguments.config, data_dir: arguments.data_dir, set: arguments.set };
+    match load(&sources) {
+        Ok(config) => run(config),
+        Err(error) => {
+            // Nobody left to tell if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "aileron: {error}");
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    config::load(sources, environment)
+}
+
+fn run_ctl(line: &[String]) -> ExitCode {
+    ExitCode::from(ctl::run(line, |socket| {
+        // A configuration that is broken must not keep the operator from a node that runs.
+        let config = load(&Sources::default()).ok();
+        let named =
+            socket.map(PathBuf::from).or_else(|| std::env::var_os(SOCKET_VARIABLE).map(PathBuf::from));
+        let node =
+            config.as_ref().map_or_else(|| "rabbit@localhost".to_string(), |config| config.node.name.clone());
+        let configured =
+            || config.as_ref().map_or_else(|| Path::new("ctl.sock").to_path_buf(), config::client_socket);
+        ctl::Place { socket: named.unwrap_or_else(configured), node }
+    }))
+}
+
+fn say(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,198 @@
+//! The configuration: `aileron.toml`, the environment, and `--set`, each key with a default.
+//!
+//! Precedence: file, then `AILERON_SECTION__KEY`, then `--set section.key=value` (and `--data-dir`).
+//! `schema` lists the keys and what each allows, `size` reads amounts of bytes, `sources` merges,
+//! `show` prints what is in force. A wrong key or value is one line that names key, value and what is
+//! allowed; the program then exits with 78.
+
+mod schema;
+mod show;
+mod size;
+mod sources;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use show::{as_term, as_toml};
+pub(crate) use sources::{Sources, load};
+
+/// Where the configuration file is when none is named.
+pub(crate) const DEFAULT_FILE: &str = "/etc/aileron/aileron.toml";
+/// The data folder of a service run by root, used where it exists.
+const SYSTEM_DATA_DIR: &str = "/var/lib/aileron";
+/// The data folder otherwise: in the current folder, so that a laptop needs nothing else.
+const LOCAL_DATA_DIR: &str = "aileron-data";
+/// Where packages put the control socket, for clients that don't know the data folder.
+const SYSTEM_SOCKET: &str = "/run/aileron/ctl.sock";
+
+/// Everything that can be configured, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    /// The file it was read from, if there was one.
+    pub(crate) file: Option<PathBuf>,
+    /// `[node]`
+    pub(crate) node: Node,
+    /// `[broker]`
+    pub(crate) broker: Broker,
+    /// `[journal]`
+    pub(crate) journal: Journal,
+    /// `[ctl]`
+    pub(crate) ctl: Ctl,
+    /// `[log]`
+    pub(crate) log: Log,
+}
+
+/// `[node]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// The node's name in listings, traces and pids: `NAME@HOST`. Default `rabbit@` and the host's name
+    /// up to the first dot, as RabbitMQ has it.
+    pub(crate) name: String,
+}
+
+/// `[broker]`
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Broker {
+    /// Addresses for AMQP clients, `HOST:PORT`. Default `["127.0.0.1:5672"]`.
+    pub(crate) listen: Vec<String>,
+    /// Where everything durable is. Default `/var/lib/aileron` for root where that exists, else
+    /// `./aileron-data`.
+    pub(crate) data_dir: PathBuf,
+    /// Seconds between heartbeats offered to clients; 0 for none. Default 60.
+    pub(crate) heartbeat: u16,
+    /// The largest frame offered, in bytes; 0 for any. Default 131072, at least 4096.
+    pub(crate) frame_max: u32,
+    /// The highest channel number offered; 0 for 65535. Default 2047.
+    pub(crate) channel_max: u16,
+    /// The largest message body, in bytes. Default 128 MiB.
+    pub(crate) max_message_size: u64,
+    /// Memory above which publishers are held back. Default 0.4 of the machine's.
+    pub(crate) memory_high_watermark: Watermark,
+    /// Free disk space, in bytes, below which publishers are held back. Default 50 MB.
+    pub(crate) disk_free_limit: u64,
+    /// Memory, in bytes, that message bodies may take before they live on disk only. Default 256 MiB.
+    pub(crate) memory_for_messages: u64,
+    /// Users that may log in from this machine only. Default `["guest"]`.
+    pub(crate) loopback_users: Vec<String>,
+    /// The user made at the first start. Default `guest`.
+    pub(crate) default_user: String,
+    /// Its password. Default `guest`; never shown.
+    pub(crate) default_pass: String,
+    /// The vhost made at the first start. Default `/`.
+    pub(crate) default_vhost: String,
+    /// Time a client has to log in. Default 10 s.
+    pub(crate) handshake_timeout: Duration,
+    /// Most connections at a time; 0 for any number. Default 0.
+    pub(crate) max_connections: u64,
+}
+
+/// How much memory is too much.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Watermark {
+    /// A share of the machine's memory, above 0 and at most 1.
+    Share(f64),
+    /// So many bytes.
+    Bytes(u64),
+}
+
+/// `[journal]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Journal {
+    /// Bytes in one segment file. Default 16 MiB, 1 MiB to 1 GiB.
+    pub(crate) segment_size: u64,
+}
+
+/// `[ctl]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ctl {
+    /// The control socket. Default `ctl.sock` in the data folder.
+    pub(crate) socket: PathBuf,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives for single rooms
+    /// (`info,broker=debug`). Default `info`.
+    pub(crate) level: String,
+}
+
+/// Why a configuration is refused. Its text is one line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{} is not TOML: line {line}: {what}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where, counted from one.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// No such key.
+    #[error("unknown key '{key}' in {place} (its value: {value}): allowed are {allowed}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// Where it stands.
+        place: String,
+        /// Its value.
+        value: String,
+        /// The keys there are.
+        allowed: String,
+    },
+    /// A value that its key does not allow.
+    #[error("bad value {value} for '{key}' in {place}: allowed is {allowed}")]
+    BadValue {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// Where it stands.
+        place: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A `--set` without a key and a value.
+    #[error("bad --set '{0}': allowed is section.key=value")]
+    BadSet(String),
+}
+
+/// The control socket a client uses when neither `--socket` nor the environment names one: that of the
+/// configuration, else the one packages make.
+pub(crate) fn client_socket(config: &Config) -> PathBuf {
+    let system = Path::new(SYSTEM_SOCKET);
+    if !config.ctl.socket.exists() && system.exists() {
+        system.to_path_buf()
+    } else {
+        config.ctl.socket.clone()
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    let root =
+        std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let system = Path::new(SYSTEM_DATA_DIR);
+    if root && system.is_dir() { system.to_path_buf() } else { PathBuf::from(LOCAL_DATA_DIR) }
+}
+
+/// This machine's name up to the first dot.
+fn short_host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim().split('.').next() {
+        Some(short) if !short.is_empty() => short.to_string(),
+        _ => "localhost".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

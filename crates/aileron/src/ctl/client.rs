@@ -1,0 +1,123 @@
+//! The client's end of the control socket: connect, greet, ask, read the answer within a time limit.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::protocol::{Hello, Refusal, Reply, Request};
+use super::term::Term;
+
+/// Why the node did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// Nobody answers at the socket.
+    #[error("cannot connect to the control socket {}: {source}", path.display())]
+    Unreachable {
+        /// The socket that was tried.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The time limit passed.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection ended in the middle.
+    #[error("the node closed the control connection before it answered")]
+    Closed,
+    /// What came back is no answer.
+    #[error("the node's answer is not understood: {0}")]
+    Garbled(String),
+}
+
+/// The whole of an answer.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// A listing's rows.
+    pub(crate) rows: Vec<Vec<Term>>,
+    /// The closing value, or why not.
+    pub(crate) end: Result<Term, Refusal>,
+}
+
+/// A connection to a node.
+pub(crate) struct Link {
+    stream: BufReader<UnixStream>,
+    hello: Hello,
+    deadline: Option<Instant>,
+}
+
+impl Link {
+    /// Connects and reads the greeting. `limit` counts for everything from here on; `None` waits.
+    pub(crate) fn open(path: &Path, limit: Option<Duration>) -> Result<Link, LinkError> {
+        let stream = UnixStream::connect(path)
+            .map_err(|source| LinkError::Unreachable { path: path.to_path_buf(), source })?;
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let hello = Hello { node: String::new(), pid: 0, ready: false };
+        let mut link = Link { stream: BufReader::new(stream), hello, deadline };
+        link.hello = link.read()?;
+        Ok(link)
+    }
+
+    /// Who answers.
+    pub(crate) fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Sends `request` and reads its whole answer.
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, LinkError> {
+        let mut line = serde_json::to_vec(request).map_err(|error| LinkError::Garbled(error.to_string()))?;
+        line.push(b'\n');
+        self.limit_wait()?;
+        self.stream.get_mut().write_all(&line).map_err(link_error)?;
+        let mut rows = Vec::new();
+        loop {
+            match self.read()? {
+                Reply::Row(row) => rows.push(row),
+                Reply::Done(value) => return Ok(Answer { rows, end: Ok(value) }),
+                Reply::Refused(refusal) => return Ok(Answer { rows, end: Err(refusal) }),
+            }
+        }
+    }
+
+    /// Waits until the server closes the connection, which is when it ends.
+    pub(crate) fn wait_for_end(&mut self) -> Result<(), LinkError> {
+        let mut line = Vec::new();
+        loop {
+            self.limit_wait()?;
+            line.clear();
+            match self.stream.read_until(b'\n', &mut line) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
+                Err(error) => return Err(link_error(error)),
+            }
+        }
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, LinkError> {
+        self.limit_wait()?;
+        let mut line = Vec::new();
+        match self.stream.read_until(b'\n', &mut line) {
+            Ok(_) if line.last() != Some(&b'\n') => Err(LinkError::Closed),
+            Ok(_) => serde_json::from_slice(&line).map_err(|error| LinkError::Garbled(error.to_string())),
+            Err(error) => Err(link_error(error)),
+        }
+    }
+
+    fn limit_wait(&self) -> Result<(), LinkError> {
+        let left = match self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            Some(Duration::ZERO) => return Err(LinkError::TimedOut),
+            left => left,
+        };
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)).map_err(link_error)
+    }
+}
+
+fn link_error(error: std::io::Error) -> LinkError {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => LinkError::TimedOut,
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => LinkError::Closed,
+        _ => LinkError::Garbled(error.to_string()),
+    }
+}

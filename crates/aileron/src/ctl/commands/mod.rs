@@ -1,0 +1,44 @@
+//! Every command, a room for each kind of thing they work on.
+
+mod cluster;
+mod connections;
+mod help;
+mod listings;
+mod node;
+mod permissions;
+mod queues;
+mod report;
+mod status;
+mod users;
+mod vhosts;
+
+pub(crate) use help::{all_usage, base_usage, command_usage};
+
+use super::command::Spec;
+
+/// All commands, by name.
+pub(crate) fn all() -> Vec<&'static Spec> {
+    let mut all: Vec<&'static Spec> = [
+        cluster::COMMANDS,
+        connections::COMMANDS,
+        help::COMMANDS,
+        listings::COMMANDS,
+        node::COMMANDS,
+        permissions::COMMANDS,
+        queues::COMMANDS,
+        report::COMMANDS,
+        status::COMMANDS,
+        users::COMMANDS,
+        vhosts::COMMANDS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    all.sort_by_key(|spec| spec.name);
+    all
+}
+
+/// The command of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Spec> {
+    all().into_iter().find(|spec| spec.name == name)
+}

@@ -1,0 +1,85 @@
+//! `report`: everything a support case needs, one command after the other, each vhost's listings with
+//! all columns. Secrets are not among it.
+
+use super::super::command::{BASE, Given, Misuse, Section, Spec, no_words};
+use super::super::failure::Failure;
+use super::super::format::{Output, Style, render};
+use super::super::protocol::{Listing, Request};
+use super::super::session::{Session, usual_words};
+use super::super::term::Term;
+
+pub(super) const COMMANDS: &[Spec] = &[Spec {
+    name: "report",
+    section: Section::Monitoring,
+    description: "Generate a server status report containing a concatenation of all server status information for support purposes",
+    usage: "report",
+    guides: &["monitoring"],
+    check: |given| {
+        no_words(given)?;
+        match given.options.text("formatter") {
+            None | Some("report") => Ok(()),
+            Some(_) => Err(Misuse::Told("\"Only report formatter is supported\"".to_string())),
+        }
+    },
+    banner: |given| Some(format!("Reporting server status of node {} ...", given.node)),
+    run: report,
+    ..BASE
+}];
+
+/// What is said once for the node, and what for every vhost.
+const FOR_THE_NODE: &[&str] =
+    &["status", "cluster_status", "environment", "list_connections", "list_channels"];
+const FOR_A_VHOST: &[&str] = &["list_queues", "list_exchanges", "list_bindings", "list_permissions"];
+
+fn report(session: &mut Session) -> Result<Output, Failure> {
+    let request =
+        Request::List { what: Listing::Vhosts, vhost: String::new(), columns: vec!["name".to_string()] };
+    let answer = session.listing(&request)?;
+    answer.end.map_err(|refusal| usual_words(&refusal))?;
+    let vhosts: Vec<String> = answer.rows.iter().flatten().map(super::super::format::cell).collect();
+    let mut out = String::new();
+    for name in FOR_THE_NODE {
+        section(session, name, None, &mut out)?;
+    }
+    for vhost in &vhosts {
+        for name in FOR_A_VHOST {
+            section(session, name, Some(vhost), &mut out)?;
+        }
+    }
+    out.pop();
+    Ok(Output::Text(out))
+}
+
+/// Runs one command as if the operator had, with all its columns.
+fn section(session: &mut Session, name: &str, vhost: Option<&str>, out: &mut String) -> Result<(), Failure> {
+    let Some(spec) = super::find(name) else { return Ok(()) };
+    let mut options = session.given.options.clone();
+    if let Some(vhost) = vhost {
+        options.set_text("vhost", vhost);
+    }
+    options.set_text("formatter", "");
+    let words = spec.columns.all.iter().map(|column| (*column).to_string()).collect();
+    let given = Given { words, options, node: session.given.node.clone() };
+    let (outer_spec, outer_given) = (session.spec, std::mem::replace(&mut session.given, given));
+    session.spec = spec;
+    let banner = (spec.banner)(&session.given).filter(|_| !outer_given.silent());
+    let result = (spec.run)(session);
+    session.spec = outer_spec;
+    session.given = outer_given;
+    let style = Style {
+        headless: session.given.options.flag("silent"),
+        pad: false,
+        node: session.given.node.clone(),
+    };
+    out.push('\n');
+    if let Some(banner) = banner {
+        out.push_str(&banner);
+        out.push('\n');
+    }
+    let output = match result? {
+        Output::Value(Term::List(items)) if items.is_empty() => Output::Done,
+        output => output,
+    };
+    out.push_str(&render(spec.formatter, &output, &style)?);
+    Ok(())
+}
