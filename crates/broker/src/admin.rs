@@ -179,7 +179,7 @@ impl Broker {
     pub fn purge_queue(&self, vhost: &str, name: &str) -> Result<u64, AdminError> {
         let (vhost, queue) = self.queue(vhost, name)?;
         let mut aftermath = Aftermath::default();
-        let messages = queue.purge(&mut aftermath);
+        let messages = queue.purge(&vhost, &mut aftermath);
         aftermath.carry_out(&vhost);
         Ok(messages)
     }

@@ -26,11 +26,17 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn channel(code: u16, what: impl std::fmt::Display) -> Self {
-        Failure { code, text: format!("{} - {what}", reply::name(code)), ends: Ends::Channel }
+        Failure { code, text: cut(format!("{} - {what}", reply::name(code))), ends: Ends::Channel }
     }
 
     pub(crate) fn connection(code: u16, what: impl std::fmt::Display) -> Self {
-        Failure { code, text: format!("{} - {what}", reply::name(code)), ends: Ends::Connection }
+        Failure { code, text: cut(format!("{} - {what}", reply::name(code))), ends: Ends::Connection }
+    }
+
+    /// RabbitMQ's 541 for what it did not foresee: the name alone.
+    pub(crate) fn internal() -> Self {
+        let text = reply::name(reply::INTERNAL_ERROR).to_owned();
+        Failure { code: reply::INTERNAL_ERROR, text, ends: Ends::Connection }
     }
 
     pub(crate) fn precondition(what: impl std::fmt::Display) -> Self {
@@ -62,4 +68,14 @@ impl Failure {
             ),
         }
     }
+}
+
+/// A reply text has room for 255 bytes; a longer one ends in three dots, as RabbitMQ's does.
+fn cut(mut text: String) -> String {
+    const ROOM: usize = 255;
+    if text.len() > ROOM {
+        text.truncate(text.floor_char_boundary(ROOM - 3));
+        text.push_str("...");
+    }
+    text
 }

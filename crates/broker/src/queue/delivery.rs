@@ -77,6 +77,7 @@ impl Queue {
         if pushed {
             self.after_push(state, batch, aftermath);
         }
+        state.report_memory(batch.vhost);
     }
 
     fn after_push(self: &Arc<Self>, state: &mut State, batch: &Batch<'_, '_>, aftermath: &mut Aftermath) {
@@ -166,6 +167,7 @@ impl Queue {
         if state.ready.tally().messages <= BUSY_BACKLOG / 2 {
             self.relieve();
         }
+        state.report_memory(vhost);
     }
 }
 

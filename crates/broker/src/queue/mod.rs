@@ -245,6 +245,7 @@ impl Queue {
     /// messages that were ready, and the consumers to be told.
     pub(crate) fn bury(
         self: &Arc<Self>,
+        vhost: &Vhost,
         aftermath: &mut Aftermath,
     ) -> (u64, Vec<Arc<crate::link::Consumer>>) {
         let mut state = self.lock();
@@ -253,6 +254,7 @@ impl Queue {
         for entry in state.ready.drain() {
             aftermath.settle(self, &entry);
         }
+        state.report_memory(vhost);
         let consumers = state.consumers.take_all();
         drop(state);
         self.relieve();

@@ -92,7 +92,7 @@ impl Queue {
     }
 
     /// Reads the head in place, for `basic.get`; a head that cannot be read is dropped, and the next one tried.
-    pub(super) fn read_head(&self, state: &mut State, vhost: &Vhost) {
+    pub(super) fn read_head(&self, state: &mut State, vhost: &Vhost, aftermath: &mut Aftermath) {
         while let Some(head) = state.ready.front() {
             if head.message.is_some() {
                 return;
@@ -104,7 +104,11 @@ impl Queue {
             self.counters.disk_reads.fetch_add(1, Ordering::Relaxed);
             match read {
                 Some(message) => state.ready.load(seq, priority, message),
-                None => drop(state.ready.remove(seq, priority)),
+                None => {
+                    if let Some(entry) = state.ready.remove(seq, priority) {
+                        aftermath.settle(self, &entry);
+                    }
+                }
             }
         }
     }

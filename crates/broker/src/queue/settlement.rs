@@ -55,6 +55,7 @@ impl Queue {
         if !deleted {
             self.pump_locked(&mut state, vhost, now_ms(), aftermath);
             self.arm_timer(&mut state);
+            state.report_memory(vhost);
         }
     }
 
@@ -70,7 +71,7 @@ impl Queue {
         let now = now_ms();
         state.last_used = now;
         self.drop_expired(&mut state, now, aftermath);
-        self.read_head(&mut state, vhost);
+        self.read_head(&mut state, vhost, aftermath);
         let Some(entry) = state.ready.pop_front() else { return false };
         let Some(message) = entry.message.clone() else { return false };
         let redelivered = entry.has(Entry::REDELIVERED);
@@ -91,12 +92,13 @@ impl Queue {
     }
 
     /// Drops what is ready and returns how much that was.
-    pub(crate) fn purge(self: &Arc<Self>, aftermath: &mut Aftermath) -> u64 {
+    pub(crate) fn purge(self: &Arc<Self>, vhost: &Vhost, aftermath: &mut Aftermath) -> u64 {
         let mut state = self.lock();
         let messages = state.ready.tally().messages;
         for entry in state.ready.drain() {
             aftermath.settle(self, &entry);
         }
+        state.report_memory(vhost);
         drop(state);
         self.relieve();
         messages

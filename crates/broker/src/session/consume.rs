@@ -58,7 +58,7 @@ impl Session {
         let queue = vhost.queue(&name)?;
         self.check_owner(&queue)?;
         let arguments = consume.arguments.to_owned();
-        let priority = priority(&arguments)?;
+        let priority = priority(&arguments, &name, &vhost.name)?;
         let user = Arc::from(self.user());
         let channel = self.channel(number)?;
         let consumer = Arc::new(Consumer {
@@ -203,10 +203,13 @@ impl Session {
     }
 }
 
-fn priority(arguments: &FieldTable) -> Outcome<i64> {
+fn priority(arguments: &FieldTable, queue: &str, vhost: &str) -> Outcome<i64> {
     let Some(value) = arguments.get("x-priority") else { return Ok(0) };
     value.as_int().ok_or_else(|| {
-        let what = format!("Invalid argument, 'x-priority' expected an integer, got {}", value.type_name());
+        let kind = value.type_name();
+        let what = format!(
+            "invalid arg 'x-priority' for queue '{queue}' in vhost '{vhost}': \"expected integer, got {kind}\""
+        );
         Failure::precondition(what)
     })
 }

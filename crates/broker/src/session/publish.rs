@@ -295,8 +295,8 @@ impl Session {
             return;
         }
         let Ok(vhost) = self.vhost().cloned() else { return };
-        let mut aftermath =
-            Aftermath { traces: std::mem::take(&mut gathered.traces), ..Aftermath::default() };
+        let mut aftermath = Aftermath::default();
+        aftermath.traces = std::mem::take(&mut gathered.traces);
         self.settle_gathered(&mut gathered.acks, &mut aftermath);
         let batch = Batch {
             vhost: &vhost,

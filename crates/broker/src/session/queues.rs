@@ -12,7 +12,7 @@ use super::rights::Kind;
 use crate::access::Right;
 use crate::error::{Failure, Outcome};
 use crate::exchange::Destination;
-use crate::queue::arguments::difference;
+use crate::queue::arguments::{Invalid, Properties, check_server_named, dead_letter_exchange, difference};
 use crate::queue::{Aftermath, Arguments, Owner, Queue};
 use crate::vhost::Vhost;
 use crate::vhost::declare::{BindingRequest, QueueRequest};
@@ -23,6 +23,14 @@ pub(super) fn locked(queue: &str, vhost: &str) -> Failure {
         "cannot obtain exclusive access to locked queue '{queue}' in vhost '{vhost}'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration."
     );
     Failure::channel(reply::RESOURCE_LOCKED, what)
+}
+
+/// The refusal of an argument: RabbitMQ's 406, or 541 where it stumbles itself.
+fn invalid(invalid: &Invalid, queue: &str, vhost: &Vhost) -> Failure {
+    if invalid.is_internal() {
+        return Failure::internal();
+    }
+    Failure::precondition(invalid.text(queue, &vhost.name))
 }
 
 impl Session {
@@ -54,6 +62,9 @@ impl Session {
         declare: &class::Declare<'_>,
     ) -> Outcome<Arc<Queue>> {
         let named_by_us = name.is_empty();
+        if named_by_us {
+            check_server_named(&declare.arguments.to_owned()).map_err(|e| invalid(&e, name, vhost))?;
+        }
         let name = if named_by_us { format!("amq.gen-{}", self.node.random_name()) } else { name.to_owned() };
         let existing = vhost.find_queue(&name);
         if existing.is_none() && !named_by_us && name.starts_with("amq.") {
@@ -70,24 +81,20 @@ impl Session {
         Ok(queue)
     }
 
-    fn create(
-        &mut self,
-        vhost: &Arc<Vhost>,
-        name: &str,
-        declare: &class::Declare<'_>,
-    ) -> Outcome<Arc<Queue>> {
+    fn create(&mut self, vhost: &Arc<Vhost>, name: &str, declare: &class::Declare<'_>) -> Outcome<Arc<Queue>> {
         let table = declare.arguments.to_owned();
-        let arguments = Arguments::parse(&table)
-            .map_err(|invalid| Failure::precondition(invalid.text(name, &vhost.name)))?;
-        if let Some(exchange) = &arguments.dead_letter_exchange {
+        if let Some(exchange) = dead_letter_exchange(&table).map_err(|e| invalid(&e, name, vhost))? {
             self.check(Right::Read, Kind::Queue, name)?;
-            self.check(Right::Write, Kind::Exchange, exchange)?;
+            self.check(Right::Write, Kind::Exchange, &exchange)?;
         }
+        let class::Declare { durable, exclusive, auto_delete, .. } = *declare;
+        let properties = Properties { durable, exclusive, auto_delete };
+        let arguments = Arguments::of_new_queue(&table, properties).map_err(|e| invalid(&e, name, vhost))?;
         vhost.create_queue(QueueRequest {
             name,
-            durable: declare.durable,
-            auto_delete: declare.auto_delete,
-            owner: declare.exclusive.then(|| self.owner()),
+            durable,
+            auto_delete,
+            owner: exclusive.then(|| self.owner()),
             table,
             arguments,
         })
@@ -101,6 +108,9 @@ impl Session {
     fn equivalent(&self, queue: &Queue, declare: &class::Declare<'_>) -> Outcome {
         let vhost = &self.vhost()?.name;
         let name = &queue.name;
+        if declare.exclusive != queue.owner.is_some() || queue.is_locked_for(self.link.id) {
+            return Err(locked(name, vhost));
+        }
         let durable = declare.durable && !declare.exclusive;
         let flags =
             [("durable", durable, queue.durable), ("auto_delete", declare.auto_delete, queue.auto_delete)];
@@ -111,9 +121,6 @@ impl Session {
                 );
                 return Err(Failure::precondition(what));
             }
-        }
-        if declare.exclusive != queue.owner.is_some() || queue.is_locked_for(self.link.id) {
-            return Err(locked(name, vhost));
         }
         match difference(&queue.table, &declare.arguments.to_owned(), name, vhost) {
             Some(text) => Err(Failure::precondition(text)),
@@ -189,7 +196,7 @@ impl Session {
         let queue = vhost.queue(&name)?;
         self.check_owner(&queue)?;
         let mut aftermath = Aftermath::default();
-        let messages = queue.purge(&mut aftermath);
+        let messages = queue.purge(&vhost, &mut aftermath);
         aftermath.carry_out(&vhost);
         let ok = class::PurgeOk { message_count: u32::try_from(messages).unwrap_or(u32::MAX) };
         self.answer(number, purge.no_wait, &Method::QueuePurgeOk(ok));

@@ -243,7 +243,7 @@ impl Vhost {
         self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         drop(topology);
         let mut aftermath = Aftermath::default();
-        let (messages, consumers) = queue.bury(&mut aftermath);
+        let (messages, consumers) = queue.bury(self, &mut aftermath);
         aftermath.carry_out(self);
         self.store.undefine(queue.id, queue.record_size);
         consumers.into_iter().for_each(Consumer::cancelled);
@@ -273,7 +273,7 @@ impl Vhost {
     pub(crate) fn remove_replies(self: &Arc<Self>, queue: &Arc<Queue>) {
         self.replies.write().remove(&queue.name);
         let mut aftermath = Aftermath::default();
-        queue.bury(&mut aftermath);
+        queue.bury(self, &mut aftermath);
         aftermath.carry_out(self);
     }
 
