@@ -195,21 +195,24 @@ impl Replay<'_> {
     /// Replays one segment; the result is the tail, where this is it and can be gone on with.
     fn segment(&mut self, found: &Found, last: bool) -> io::Result<Option<Tail>> {
         let tag = found.header.map(|header| header.tag);
-        if let Some(tag) = tag
-            && let Some(footer) = Footer::read(&*found.file, found.base, tag, found.span)?
-        {
-            let segment = Arc::new(Segment::new(found.base, found.span, Some(tag), false));
-            footer.each(&mut |entry| self.entry(&segment, &entry));
-            if last {
-                settle(&*found.file, found.span)?;
+        let footer = match tag {
+            Some(tag) => Footer::read(&*found.file, found.base, tag, found.span)?,
+            None => None,
+        };
+        match footer {
+            // That there is a newer file proves that the sync behind this footer succeeded.
+            Some(footer) if !last => {
+                let segment = Arc::new(Segment::new(found.base, found.span, tag, false));
+                footer.each(&mut |entry| self.entry(&segment, &entry));
+                self.add(segment, true);
+                Ok(None)
             }
-            self.add(segment, true);
-            return Ok(None);
+            // The newest one's may have reached the disk without the records it speaks of.
+            footer => self.scanned(found, last, footer),
         }
-        self.scanned(found, last)
     }
 
-    fn scanned(&mut self, found: &Found, last: bool) -> io::Result<Option<Tail>> {
+    fn scanned(&mut self, found: &Found, last: bool, claimed: Option<Footer>) -> io::Result<Option<Tail>> {
         let tag = found.header.map(|header| header.tag);
         let limit = found.span.min(found.file.len()?);
         let ground = Ground { file: &*found.file, path: &found.path, base: found.base, limit, tag };
@@ -225,12 +228,19 @@ impl Replay<'_> {
             tallies.push(Tally::of(entry));
         })?;
         let sound = tag.is_some() && done.damages.is_empty();
-        let goes_on = last && sound;
-        let segment = Arc::new(Segment::new(found.base, found.span, done.tag, !goes_on));
+        let whole = sound
+            && done.torn.is_none()
+            && claimed.as_ref().is_some_and(|claimed| claimed.is_for(tallies.len() as u64, done.end));
+        let goes_on = last && sound && !whole;
+        let segment = Arc::new(Segment::new(found.base, found.span, done.tag, !sound));
         tallies.into_iter().for_each(|tally| segment.count(tally));
         let end = done.end;
         if last {
-            settle(&*found.file, end)?;
+            settle(&*found.file, if whole { found.span } else { end })?;
+        }
+        if claimed.is_some() && !whole {
+            found.file.write_at(&[0; TRAILER as usize], found.span - TRAILER)?;
+            found.file.sync()?;
         }
         let tail = if goes_on {
             cut(&*found.file, &done)?;
@@ -339,6 +349,11 @@ impl Footer {
         let count = entries.by_ref().count() as u64;
         let whole = entries.is_intact() && count == trailer.entries;
         Ok(whole.then_some(Footer { trailer, index }))
+    }
+
+    /// Whether it lists so many records that end there.
+    fn is_for(&self, entries: u64, end: u64) -> bool {
+        self.trailer.entries == entries && self.trailer.records_end == end
     }
 
     fn each(&self, visit: &mut dyn FnMut(Entry<'_>)) {

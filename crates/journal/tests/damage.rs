@@ -1,4 +1,5 @@
 //! Bytes that are not what was written: reported with file and offset, everything else served.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 
@@ -239,6 +240,37 @@ fn a_second_opener_is_refused() {
     drop(first);
     open(&disk, small()).expect("opens again");
     assert!(disk.list(Path::new(DIR)).is_ok());
+}
+
+#[test]
+fn a_footer_that_reached_the_disk_without_its_records_is_not_believed() {
+    // The power goes while a segment is sealed: of its last sync some sectors are there, the footer's among them.
+    let (disk, mut contents) = written(40, 500);
+    let sealed = segments(&disk)[1].clone();
+    let unfinished = FaultyStorage::new();
+    for path in segments(&disk).into_iter().filter(|path| *path <= sealed) {
+        unfinished.put(&path, disk.bytes(&path).expect("there"));
+    }
+    let base = Position::from_str_radix(sealed.file_stem().and_then(|s| s.to_str()).expect("name"), 16)
+        .expect("hex");
+    contents.retain(|id, _| *id < base + (16 << 10));
+    reopened(&unfinished, &contents, &[]);
+    let unfinished = unfinished.crash(Crash::PowerAll);
+    let last = *sorted(&contents).last().expect("some");
+    let mut bytes = unfinished.bytes(&sealed).expect("there");
+    let at = (last - base) as usize;
+    bytes[at + 300..at + 400].fill(0);
+    unfinished.put(&sealed, bytes);
+    let newer: Vec<_> = segments(&unfinished).into_iter().filter(|path| *path > sealed).collect();
+    assert!(newer.is_empty());
+    for _ in 0..2 {
+        let mut owner = reopened(&unfinished, &contents, &[last]);
+        contents.remove(&last);
+        let content = (b"more".to_vec(), body(9, 700));
+        let (id, _) = owner.publish(&content.0, &content.1).expect("appends");
+        contents.insert(id, content);
+        owner.journal.close().expect("closes");
+    }
 }
 
 /// The checksum of the format, bit by bit.

@@ -1,4 +1,5 @@
 //! On the real disk: many threads at once, restarts, the lock.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! No space, and syncs that fail: said so, nothing lost, nothing confirmed that is not stored.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Random histories with crashes against a model: what was durable is there, what was durably acked is not.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 
@@ -95,6 +96,8 @@ impl Model {
             }
             Step::Crash(how) => self.crash(how),
             Step::FailSync(how) => {
+                // No sync of something earlier must meet the fault.
+                self.owner.journal.sync().expect("syncs");
                 self.disk.fail_sync(1);
                 self.publish(10, 100);
                 let durable = self.owner.journal.durable();

@@ -1,4 +1,5 @@
 //! The store stays in proportion to what lives in it, whatever the traffic, at a bounded cost in copies.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! A small owner of a journal, as the broker is one: messages, acknowledgements, reclaim by the book.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
