@@ -9,9 +9,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigError, Sources};
 use crate::ctl;
+use crate::serve;
 
 /// Exit code for wrong configuration, as `sysexits.h` has it.
-pub(crate) const EXIT_CONFIG: u8 = 78;
+const EXIT_CONFIG: u8 = 78;
+/// Exit code for a daemon that could not start: an address in use, a data folder of a newer version.
+const EXIT_UNAVAILABLE: u8 = 69;
 /// Exit code for a command line that is not understood.
 const EXIT_USAGE: u8 = 64;
 /// The environment's word on where the control socket is.
@@ -91,7 +94,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command) -> ExitCode {
     match command {
-        Command::Serve(arguments) => with_config(arguments, serve),
+        Command::Serve(arguments) => with_config(arguments, |config| serve(&config)),
         Command::Ctl { line } => run_ctl(&line),
         Command::Config(ConfigCommand::Check(arguments)) => with_config(arguments, |config| {
             say(&match &config.file {
@@ -105,8 +108,15 @@ fn dispatch(command: Command) -> ExitCode {
     }
 }
 
-fn serve(_config: Config) -> ExitCode {
-    ExitCode::from(EXIT_CONFIG)
+fn serve(config: &Config) -> ExitCode {
+    match serve::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody left to tell if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "aileron: {error}");
+            ExitCode::from(EXIT_UNAVAILABLE)
+        }
+    }
 }
 
 fn with_config(arguments: ConfigArgs, run: impl FnOnce(Config) -> ExitCode) -> ExitCode {

@@ -18,8 +18,6 @@ pub(crate) const UNAVAILABLE: u8 = 69;
 pub(crate) const SOFTWARE: u8 = 70;
 /// It took too long; it may work later.
 pub(crate) const TEMPORARY: u8 = 75;
-/// Wrong configuration.
-pub(crate) const CONFIGURATION: u8 = 78;
 
 /// Why a command failed.
 #[derive(Clone, Debug, PartialEq, Eq)]

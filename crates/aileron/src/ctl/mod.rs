@@ -13,6 +13,7 @@ mod format;
 mod options;
 mod process;
 mod protocol;
+pub(crate) mod server;
 mod session;
 mod suggest;
 pub(crate) mod term;

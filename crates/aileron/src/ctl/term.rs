@@ -88,14 +88,6 @@ impl Term {
         }
     }
 
-    /// Whether this is a list of pairs; the empty list is one.
-    pub(crate) fn is_proplist(&self) -> bool {
-        match self {
-            Term::List(items) => items.iter().all(|item| item.as_pair().is_some()),
-            _ => false,
-        }
-    }
-
     /// The value under `key` in a list of pairs or a map.
     pub(crate) fn get(&self, key: &str) -> Option<&Term> {
         let named = |name: &Term| matches!(name, Term::Atom(atom) if atom == key);

@@ -13,6 +13,7 @@ mod users;
 mod vhosts;
 
 pub(crate) use help::{all_usage, base_usage, command_usage};
+pub(crate) use node::RABBITMQ_VERSION;
 
 use super::command::Spec;
 

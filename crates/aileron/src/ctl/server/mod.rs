@@ -1,0 +1,216 @@
+//! The daemon's end of the control socket.
+//!
+//! Only root and the user the daemon runs as may speak: the socket's mode is 0600, and each
+//! connection's user is checked as well. A connection is greeted at once, so that a node that is
+//! still reading its disk can be waited for; everything that needs the broker is refused until it is
+//! there. `answers` carries requests out, `rows` and `state` turn what the broker says into terms.
+
+mod answers;
+mod rows;
+mod state;
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Broker;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::protocol::{Hello, LINE_MAX, Refusal, Reply, Request};
+use super::term::Term;
+
+/// Connections at a time; more wait.
+const CONNECTIONS_MAX: usize = 64;
+/// How long a client may take for its next request.
+const REQUEST_TIME: Duration = Duration::from_secs(60);
+/// How long a client may take to read a part of its answer.
+const WRITE_TIME: Duration = Duration::from_secs(60);
+/// Bytes of an answer that are gathered before they are written.
+const GATHER: usize = 64 << 10;
+/// Pause after the system refused to hand out a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the server knows besides the broker.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    /// The node's name.
+    pub(crate) node: String,
+    /// The settings, for `environment`.
+    pub(crate) environment: Term,
+    /// The configuration file, if there is one.
+    pub(crate) config_file: Option<PathBuf>,
+    /// The memory watermark as configured, for `status`: `relative` or `absolute` with its value.
+    pub(crate) watermark: (&'static str, Term),
+}
+
+/// The control socket, listening.
+#[derive(Debug)]
+pub(crate) struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+    owner: u32,
+}
+
+/// The broker once it has started.
+pub(crate) type Gate = watch::Receiver<Option<Broker>>;
+
+impl Server {
+    /// Makes the socket. One that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// `AddrInUse` where another process answers there, and what the file system says.
+    pub(crate) fn bind(path: &Path) -> io::Result<Server> {
+        remove_stale(path)?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        let owner = std::fs::metadata(path)?.uid();
+        Ok(Server { listener, path: path.to_path_buf(), owner })
+    }
+
+    /// Serves until dropped.
+    pub(crate) async fn run(self, facts: Arc<Facts>, gate: Gate) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    if !self.may_speak(&stream) {
+                        tracing::warn!("somebody else's user was turned away from the control socket");
+                        continue;
+                    }
+                    let (facts, gate) = (Arc::clone(&facts), gate.clone());
+                    tokio::spawn(async move {
+                        if let Err(error) = converse(stream, &facts, gate).await {
+                            tracing::debug!(%error, "a control connection ended early");
+                        }
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no control connection could be taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn may_speak(&self, stream: &UnixStream) -> bool {
+        stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == self.owner)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Gone already, or left behind: the next start replaces it.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Removes a socket whose process is gone; anything else in its place is left alone.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something that is not a socket"))
+        }
+        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there")),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// One client's requests, one after the other.
+async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let ready = gate.borrow().is_some();
+    let hello = Hello { node: facts.node.clone(), pid: std::process::id(), ready };
+    write(&mut stream, &line(&hello)?).await?;
+    while let Some(request) = read_request(&mut stream).await? {
+        match request {
+            Ok(Request::Stop) => return stop(&mut stream, &gate).await,
+            Ok(Request::AwaitStartup) => {
+                let started = gate.clone().wait_for(Option::is_some).await.is_ok();
+                let reply =
+                    if started { Reply::Done(Term::atom("ok")) } else { Reply::Refused(Refusal::NotReady) };
+                write(&mut stream, &line(&reply)?).await?;
+            }
+            Ok(request) => {
+                let broker = gate.borrow().clone();
+                let facts = Arc::clone(facts);
+                let replies =
+                    tokio::task::spawn_blocking(move || answers::answer(request, broker.as_ref(), &facts));
+                send(&mut stream, replies.await.map_err(io::Error::other)?).await?;
+            }
+            Err(refusal) => {
+                write(&mut stream, &line(&Reply::Refused(refusal))?).await?;
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Answers, then has the node ended. The connection stays open until the process is gone: that is
+/// what the client waits for.
+async fn stop(stream: &mut BufReader<UnixStream>, gate: &Gate) -> io::Result<()> {
+    let Some(broker) = gate.borrow().clone() else {
+        return write(stream, &line(&Reply::Refused(Refusal::NotReady))?).await;
+    };
+    write(stream, &line(&Reply::Done(Term::atom("ok")))?).await?;
+    tracing::info!("the node was asked to stop over the control socket");
+    broker.request_stop();
+    std::future::pending().await
+}
+
+/// The next request; `None` at the end, an error inside for one that is not understood.
+async fn read_request(stream: &mut BufReader<UnixStream>) -> io::Result<Option<Result<Request, Refusal>>> {
+    let mut bytes = Vec::new();
+    let mut limited = stream.take(LINE_MAX);
+    let read = tokio::time::timeout(REQUEST_TIME, limited.read_until(b'\n', &mut bytes)).await;
+    match read {
+        Err(_) => return Ok(None),
+        Ok(Err(error)) => return Err(error),
+        Ok(Ok(0)) => return Ok(None),
+        Ok(Ok(_)) => {}
+    }
+    if bytes.last() != Some(&b'\n') {
+        return Ok(Some(Err(Refusal::BadRequest("the request is cut off or too long".to_string()))));
+    }
+    // The error's text would show parts of the request, and a request may hold a password.
+    let refusal = |_| Refusal::BadRequest("the request is not one this server understands".to_string());
+    Ok(Some(serde_json::from_slice(&bytes).map_err(refusal)))
+}
+
+/// Writes a whole answer, many rows at a time.
+async fn send(stream: &mut BufReader<UnixStream>, replies: Vec<Reply>) -> io::Result<()> {
+    let mut gathered = Vec::with_capacity(GATHER);
+    for reply in replies {
+        gathered.append(&mut line(&reply)?);
+        if gathered.len() >= GATHER {
+            write(stream, &gathered).await?;
+            gathered.clear();
+        }
+    }
+    write(stream, &gathered).await
+}
+
+async fn write(stream: &mut BufReader<UnixStream>, bytes: &[u8]) -> io::Result<()> {
+    let written = tokio::time::timeout(WRITE_TIME, stream.write_all(bytes)).await;
+    written.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+}
+
+fn line(value: &impl serde::Serialize) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(value).map_err(io::Error::other)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

@@ -1,0 +1,113 @@
+//! The node's state as `status --formatter json` shows it: one map, keys as RabbitMQ's, sorted.
+//!
+//! What only an Erlang node has says so or counts what comes closest; tools that read a key find it.
+
+use broker::Broker;
+
+use super::super::commands::RABBITMQ_VERSION;
+use super::super::term::Term;
+use super::Facts;
+
+/// Everything `status` and `cluster_status` show.
+pub(super) fn state(broker: &Broker, facts: &Facts) -> Term {
+    let status = broker.status();
+    let text = |text: &str| Term::text(text);
+    let (handles, handles_max) = status.file_descriptors;
+    let vhosts = u64::try_from(broker.access().vhosts().len()).unwrap_or(u64::MAX);
+    let threads = threads();
+    let config_files = facts.config_file.iter().map(|path| Term::text(path.display().to_string())).collect();
+    let listeners =
+        status.listeners.iter().map(|(protocol, address)| listener(&facts.node, protocol, address));
+    map([
+        ("active_plugins", Term::List(Vec::new())),
+        ("alarms", Term::List(status.alarms.iter().map(|alarm| alarm_map(&facts.node, alarm)).collect())),
+        ("config_files", Term::List(config_files)),
+        ("crypto_lib_version", text("none")),
+        ("data_directory", text(&status.data_dir)),
+        ("disk_free", Term::int(status.disk_free)),
+        ("disk_free_limit", Term::int(status.disk_free_limit)),
+        ("enabled_plugin_file", text("")),
+        ("erlang_version", text(&format!("none (aileron {})", status.version))),
+        (
+            "file_descriptors",
+            map([
+                ("sockets_limit", Term::int(handles_max)),
+                ("sockets_used", Term::int(status.connections)),
+                ("total_limit", Term::int(handles_max)),
+                ("total_used", Term::int(handles)),
+            ]),
+        ),
+        ("is_under_maintenance", false.into()),
+        ("listeners", Term::List(listeners.collect())),
+        ("log_files", Term::List(vec![text("<stdout>")])),
+        ("memory", memory(status.memory_used, status.message_memory)),
+        ("net_ticktime", Term::int(60)),
+        ("os", text("Linux")),
+        ("pid", Term::int(status.pid)),
+        ("processes", map([("limit", Term::int(threads.1)), ("used", Term::int(threads.0))])),
+        ("product_name", text("aileron")),
+        ("product_version", text(&status.version)),
+        ("rabbitmq_version", text(RABBITMQ_VERSION)),
+        ("raft_data_directory", text(&status.data_dir)),
+        ("release_series_support_status", Term::atom("supported")),
+        ("run_queue", Term::int(0)),
+        (
+            "totals",
+            Term::List(vec![
+                Term::pair("virtual_host_count", Term::int(vhosts)),
+                Term::pair("connection_count", Term::int(status.connections)),
+                Term::pair("queue_count", Term::int(status.queues)),
+            ]),
+        ),
+        ("uptime", Term::int(status.uptime)),
+        ("vm_memory_calculation_strategy", Term::atom("rss")),
+        ("vm_memory_high_watermark_limit", Term::int(status.memory_limit)),
+        ("vm_memory_high_watermark_setting", map([(facts.watermark.0, facts.watermark.1.clone())])),
+    ])
+}
+
+fn map<const N: usize>(pairs: [(&str, Term); N]) -> Term {
+    Term::Map(pairs.into_iter().map(|(key, value)| (Term::atom(key), value)).collect())
+}
+
+/// What holds the memory: message bodies, and everything else.
+fn memory(used: u64, messages: u64) -> Term {
+    let total = map([("allocated", Term::int(used)), ("erlang", Term::int(used)), ("rss", Term::int(used))]);
+    map([
+        ("binary", Term::int(messages)),
+        ("other_proc", Term::int(used.saturating_sub(messages))),
+        ("strategy", Term::atom("rss")),
+        ("total", total),
+    ])
+}
+
+fn alarm_map(node: &str, alarm: &str) -> Term {
+    map([("node", Term::atom(node)), ("resource", Term::atom(alarm)), ("type", Term::atom("resource_limit"))])
+}
+
+fn listener(node: &str, protocol: &str, address: &str) -> Term {
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, "0"));
+    let purpose = match protocol {
+        "amqp" => "AMQP 0-9-1 and AMQP 1.0",
+        "amqp/ssl" => "AMQP 0-9-1 and AMQP 1.0 over TLS",
+        other => other,
+    };
+    map([
+        ("interface", Term::text(host)),
+        ("node", Term::atom(node)),
+        ("port", Term::int(port.parse::<u16>().unwrap_or(0))),
+        ("protocol", Term::atom(protocol)),
+        ("purpose", Term::text(purpose)),
+    ])
+}
+
+/// Threads of this process, and how many the system allows: the closest to Erlang's processes.
+fn threads() -> (u64, u64) {
+    let number = |path: &str| std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let used = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"))
+        .and_then(|rest| rest.trim().parse().ok());
+    (used.unwrap_or(0), number("/proc/sys/kernel/threads-max").unwrap_or(0))
+}

@@ -1,0 +1,173 @@
+//! `aileron serve`: the daemon's life. Settings in, broker and control socket up, ready lines out,
+//! then waiting for a signal or `rabbitmqctl stop`, then down in order.
+
+use std::io::Write;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::linux::net::SocketAddrExt;
+use std::sync::Arc;
+
+use broker::{Broker, Settings, StartError};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Config, Watermark};
+use crate::ctl::server::{Facts, Server};
+use crate::ctl::term::Term;
+
+/// Why the daemon ends other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// An address in the configuration is none of this machine's or has no such name.
+    #[error("cannot resolve '{address}' of broker.listen: {source}")]
+    Address {
+        /// The address as configured.
+        address: String,
+        /// What the resolver says.
+        source: std::io::Error,
+    },
+    /// The control socket cannot be made.
+    #[error("cannot listen on the control socket {path}: {source}")]
+    Socket {
+        /// Its path.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The broker does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The operating system refuses something the daemon cannot do without.
+    #[error("cannot {attempted}: {source}")]
+    System {
+        /// What was attempted.
+        attempted: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Runs the daemon until it is asked to stop.
+pub(crate) fn run(config: &Config) -> Result<(), ServeError> {
+    log_to_stderr(&config.log.level);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| ServeError::System { attempted: "start the runtime", source })?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: &Config) -> Result<(), ServeError> {
+    let settings = settings(config)?;
+    let path = &config.ctl.socket;
+    let server = Server::bind(path)
+        .map_err(|source| ServeError::Socket { path: path.display().to_string(), source })?;
+    let (open, gate) = watch::channel(None);
+    let control = tokio::spawn(server.run(Arc::new(facts(config)), gate));
+    let system = |source| ServeError::System { attempted: "listen for signals", source };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    let broker = tokio::select! {
+        started = Broker::start(settings) => started?,
+        _ = interrupt.recv() => return Ok(()),
+        _ = terminate.recv() => return Ok(()),
+    };
+    open.send_replace(Some(broker.clone()));
+    announce(&broker);
+    tokio::select! {
+        () = broker.stop_requested() => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    tell_systemd("STOPPING=1");
+    broker.shutdown().await;
+    control.abort();
+    // The socket goes with its task.
+    let _ = control.await;
+    Ok(())
+}
+
+fn log_to_stderr(level: &str) {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// The broker's part of the configuration.
+fn settings(config: &Config) -> Result<Settings, ServeError> {
+    let own = &config.broker;
+    let mut settings = Settings::new(config.node.name.clone(), own.data_dir.clone());
+    settings.listen = addresses(&own.listen)?;
+    settings.heartbeat = own.heartbeat;
+    settings.frame_max = own.frame_max;
+    settings.channel_max = own.channel_max;
+    settings.max_message_size = own.max_message_size;
+    settings.memory_limit = memory_limit(own.memory_high_watermark);
+    settings.disk_free_limit = own.disk_free_limit;
+    settings.memory_for_messages = own.memory_for_messages;
+    settings.loopback_users.clone_from(&own.loopback_users);
+    settings.default_user.clone_from(&own.default_user);
+    settings.default_pass.clone_from(&own.default_pass);
+    settings.handshake_timeout = own.handshake_timeout;
+    settings.max_connections = usize::try_from(own.max_connections).unwrap_or(usize::MAX);
+    settings.segment_bytes = config.journal.segment_size;
+    Ok(settings)
+}
+
+fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, ServeError> {
+    let mut all = Vec::new();
+    for address in listen {
+        let found = address
+            .to_socket_addrs()
+            .map_err(|source| ServeError::Address { address: address.clone(), source })?;
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+fn memory_limit(watermark: Watermark) -> u64 {
+    match watermark {
+        Watermark::Bytes(bytes) => bytes,
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // A share of a machine's memory, which is far below 2^53 bytes; whole bytes are enough.
+        Watermark::Share(share) => (broker::machine_memory() as f64 * share) as u64,
+    }
+}
+
+fn facts(config: &Config) -> Facts {
+    Facts {
+        node: config.node.name.clone(),
+        environment: config::as_term(config),
+        config_file: config.file.clone(),
+        watermark: match config.broker.memory_high_watermark {
+            Watermark::Share(share) => ("relative", Term::float(share)),
+            Watermark::Bytes(bytes) => ("absolute", Term::int(bytes)),
+        },
+    }
+}
+
+/// One line for each listener, then that everything is up; systemd is told as well.
+fn announce(broker: &Broker) {
+    let mut out = std::io::stdout().lock();
+    for address in broker.addresses() {
+        // A closed standard output must not end the daemon.
+        let _ = writeln!(out, "aileron: amqp listening on {address}");
+    }
+    let _ = writeln!(out, "aileron: ready").and_then(|()| out.flush());
+    tell_systemd("READY=1");
+}
+
+/// Sends a state to the service manager, if it asked for one (`sd_notify`'s protocol: one datagram).
+fn tell_systemd(state: &str) {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() else { return };
+    let text = path.to_string_lossy();
+    let sent = match text.strip_prefix('@') {
+        Some(name) => std::os::unix::net::SocketAddr::from_abstract_name(name)
+            .and_then(|address| socket.send_to_addr(state.as_bytes(), &address)),
+        None => socket.send_to(state.as_bytes(), &path),
+    };
+    if let Err(error) = sent {
+        tracing::warn!(%error, "the service manager could not be told {state}");
+    }
+}
