@@ -142,8 +142,9 @@ class Broker:
     # Looking at it
 
     def log_text(self):
-        """All that it wrote since it was first started."""
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
+        """All that it wrote since it was first started, without colours."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
     def memory(self):
         """Resident memory in bytes."""

@@ -5,8 +5,8 @@ What a stream is promised, and what is checked:
 - a confirmed message is delivered, at least once, with the right content;
 - in every consumer's session the numbers only rise: order is kept, nothing comes twice;
 - an acknowledgement is firm once a message published after it, in the same virtual
-  host, has been confirmed: it stands before that message in the log. What was firmly
-  acknowledged never comes back.
+  host and in the same life of the broker, has been confirmed: it stands before that
+  message in the log. What was firmly acknowledged never comes back.
 """
 import struct
 import threading
@@ -33,7 +33,7 @@ class Queue:
     name: str
     delivered: set = field(default_factory=set)
     firm: set = field(default_factory=set)
-    # (number from which on a confirm makes them firm, acknowledged numbers)
+    # (life of the broker, number from which on a confirm makes them firm, acknowledged numbers)
     barriers: list = field(default_factory=list)
 
 
@@ -58,7 +58,7 @@ class CrashLoad:
     """All streams and their threads."""
 
     def __init__(self, broker, streams):
-        self.broker, self.streams, self.problems = broker, streams, []
+        self.broker, self.streams, self.problems, self.life = broker, streams, [], 0
         self.publishing, self.consuming = threading.Event(), threading.Event()
         self.publishing.set()
         self.consuming.set()
@@ -75,6 +75,12 @@ class CrashLoad:
         for thread in self.publishers + self.consumers:
             thread.start()
 
+    def kill(self):
+        """kill -9 and a new start; seconds the start took."""
+        self.broker.kill()
+        self.life += 1
+        return self.broker.start()
+
     def problem(self, text):
         """Notes what must not have been; the first few are enough."""
         if len(self.problems) < 20:
@@ -83,10 +89,13 @@ class CrashLoad:
     def reconnecting(self, work, wanted, *arguments):
         """Does the work on connection after connection, as clients do when the broker dies."""
         while wanted.is_set():
+            life = self.life
             try:
                 with Raw(self.broker, vhost=arguments[0].vhost, seconds=5) as raw:
                     raw.channel()
-                    work(raw, *arguments)
+                    # Connected across a kill: which life this is cannot be told.
+                    if life == self.life:
+                        work(raw, life, *arguments)
             except (Closed, OSError):
                 time.sleep(0.02)
             except Exception as error:
@@ -95,7 +104,7 @@ class CrashLoad:
 
     # Publishing
 
-    def publish(self, raw, stream):
+    def publish(self, raw, life, stream):
         """Publishes in batches, up to a window ahead of the confirms."""
         raw.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
         base, sent, confirmed = stream.sent, 0, 0
@@ -120,22 +129,25 @@ class CrashLoad:
                 upto = method.delivery_tag if method.multiple else confirmed
                 while upto + 1 in single:
                     upto += 1
-                self.confirm(stream, base, confirmed, upto, method.delivery_tag)
+                self.confirm(stream, life, range(base + confirmed, base + upto), base + method.delivery_tag - 1)
                 confirmed = max(confirmed, upto)
 
     @staticmethod
-    def confirm(stream, base, before, upto, tag):
+    def confirm(stream, life, numbers, highest):
         """Notes confirms, and which acknowledgements they make firm."""
         with stream.lock:
-            stream.confirmed.update(range(base + before, base + upto))
-            stream.confirmed.add(base + tag - 1)
+            stream.confirmed.update(numbers)
+            stream.confirmed.add(highest)
             for queue in stream.queues:
-                while queue.barriers and queue.barriers[0][0] <= base + tag - 1:
-                    queue.firm.update(queue.barriers.pop(0)[1])
+                # Acknowledgements of an earlier life may have died with it.
+                barriers = [barrier for barrier in queue.barriers if barrier[0] >= life]
+                while barriers and barriers[0][0] == life and barriers[0][1] <= highest:
+                    queue.firm.update(barriers.pop(0)[2])
+                queue.barriers = barriers
 
     # Consuming
 
-    def consume(self, raw, stream, queue):
+    def consume(self, raw, life, stream, queue):
         """Checks each message; acknowledges in batches, the newest few later."""
         raw.call(1, spec.Basic.Qos(prefetch_count=PREFETCH), spec.Basic.QosOk)
         raw.method(1, spec.Basic.Consume(queue=queue.name))
@@ -148,7 +160,7 @@ class CrashLoad:
                 continue
             if item == "synchronised":
                 with stream.lock:
-                    queue.barriers.append((stream.sent, asked))
+                    queue.barriers.append((life, stream.sent, asked))
                 asked = None
                 continue
             tag, number = item

@@ -30,8 +30,7 @@ def test_kill_under_load(broker):
     try:
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.2, 0.9))
-            broker.kill()
-            starts.append(broker.start())
+            starts.append(load.kill())
             if load.problems:
                 break
     finally:

@@ -49,18 +49,18 @@ def test_server_starts_and_stops(served):
     assert f"amqp listening on 127.0.0.1:{served.port}" in served.log.read_text()
 
 
-def test_readme_walk_through(shared_broker, tmp_path):
+def test_readme_walk_through(broker, tmp_path):
     """The README's commands, each with the address of the broker under test, show what it says they show."""
-    if shared_broker.external:
+    if broker.external:
         pytest.skip("needs our rabbitmqctl")
-    environment = shared_broker.ctl_environment | {
-        "PATH": f"{shared_broker.folder}:{REPOSITORY}/.work/venv/bin:{os.environ['PATH']}"}
+    environment = broker.ctl_environment | {
+        "PATH": f"{broker.folder}:{REPOSITORY}/.work/venv/bin:{os.environ['PATH']}"}
     commands = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
     walked = [command for command in commands if shlex.split(command)[0] in ("python3", "rabbitmqctl")]
     assert len(walked) >= 4, "the README's walk-through is gone"
     text = README.read_text()
     for command in walked:
-        done = subprocess.run(command.replace(":5672", f":{shared_broker.port}"), shell=True, env=environment,
+        done = subprocess.run(command.replace(":5672", f":{broker.port}"), shell=True, env=environment,
                               cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         for line in done.stdout.splitlines():
