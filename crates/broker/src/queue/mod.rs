@@ -200,6 +200,12 @@ impl Queue {
         (messages, u32::try_from(state.consumers.len()).unwrap_or(u32::MAX))
     }
 
+    /// Arms the timer for what a restart brought back.
+    pub(crate) fn rearm(self: &Arc<Self>) {
+        let mut state = self.lock();
+        self.arm_timer(&mut state);
+    }
+
     /// Notes a use that starts `x-expires` anew, and arms the timer for it.
     pub(crate) fn touch(self: &Arc<Self>) {
         if self.arguments.expires_ms.is_some() {

@@ -8,7 +8,8 @@
 //! | [`store`] | the log and the page file |
 //! | [`records`] | the form of the log's records |
 //! | [`ledger`] | which records are dead |
-//! | [`recovery`] | the log read back at a start |
+//! | [`replay`] | what a log says, record by record |
+//! | [`recovery`] | the vhost made again from it at a start |
 //! | [`reclaim`] | disk space given back |
 
 pub(crate) mod declare;
@@ -16,6 +17,7 @@ pub(crate) mod ledger;
 pub(crate) mod reclaim;
 pub(crate) mod records;
 pub(crate) mod recovery;
+mod replay;
 pub(crate) mod route;
 pub(crate) mod store;
 pub(crate) mod topology;

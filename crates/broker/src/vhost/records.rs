@@ -57,7 +57,7 @@ pub(crate) enum Record {
 /// The index part of a message; its body is the message's block.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MessageRecord {
-    pub(crate) queues: Vec<u64>,
+    pub(crate) queues: SmallVec<[u64; 2]>,
     pub(crate) priority: u8,
     pub(crate) expires_at: u64,
     pub(crate) body_len: u32,
@@ -274,7 +274,7 @@ mod tests {
                 arguments,
             },
             Record::Message(MessageRecord {
-                queues: vec![4096, 5000],
+                queues: SmallVec::from_slice(&[4096, 5000]),
                 priority: 9,
                 expires_at: u64::MAX,
                 body_len: 17,

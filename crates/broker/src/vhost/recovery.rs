@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 use super::declare::key_of;
 use super::ledger::Ledger;
 use super::records::{MessageRecord, Record};
+use super::replay::{Dead, Held, Replay};
 use super::store::{Store, Waiters};
 use super::topology::Topology;
 use super::{TRANSIENT_IDS, Vhost, predeclared};
@@ -33,66 +34,6 @@ pub(crate) struct Surroundings {
     pub(crate) segment_bytes: u64,
     /// Hears of a full or failed disk, and of its recovery.
     pub(crate) on_disk_event: Arc<dyn Fn(&str, &Event) + Send + Sync>,
-}
-
-/// A record and where its live form lies.
-struct Held<T> {
-    position: u64,
-    size: u32,
-    what: T,
-}
-
-/// What replay has seen so far.
-#[derive(Default)]
-struct Replay {
-    definitions: HashMap<u64, Held<Record>>,
-    messages: HashMap<u64, Held<MessageRecord>>,
-    /// Records that are of no use: position and size, and the identity.
-    dead: Vec<(u64, u64, u32)>,
-    unreadable: u64,
-}
-
-impl Replay {
-    fn see(&mut self, entry: &LogEntry<'_>) {
-        let Some(record) = Record::decode(entry.kind, entry.index) else {
-            self.unreadable += 1;
-            return;
-        };
-        let (id, position, size) = (entry.id, entry.position, entry.size);
-        match record {
-            Record::Ack { queue, ids } => ids.into_iter().for_each(|id| self.acknowledge(queue, id)),
-            Record::Deleted { id } => {
-                if let Some(gone) = self.definitions.remove(&id) {
-                    self.dead.push((id, gone.position, gone.size));
-                }
-            }
-            Record::Message(what) => {
-                // A copy seen after its original: the reclaim that made it did not come to its end.
-                if let Some(older) = self.messages.get_mut(&id) {
-                    self.dead.push((id, older.position, older.size));
-                    (older.position, older.size) = (position, size);
-                } else {
-                    self.messages.insert(id, Held { position, size, what });
-                }
-            }
-            definition => {
-                let held = Held { position, size, what: definition };
-                if let Some(older) = self.definitions.insert(id, held) {
-                    self.dead.push((id, older.position, older.size));
-                }
-            }
-        }
-    }
-
-    fn acknowledge(&mut self, queue: u64, id: u64) {
-        let Some(message) = self.messages.get_mut(&id) else { return };
-        message.what.queues.retain(|holder| *holder != queue);
-        if message.what.queues.is_empty()
-            && let Some(gone) = self.messages.remove(&id)
-        {
-            self.dead.push((id, gone.position, gone.size));
-        }
-    }
 }
 
 impl Vhost {
@@ -122,23 +63,25 @@ impl Vhost {
             Journal::open(&folder.join("log"), disk.clone(), config.clone(), visit, listener)?;
         let scratch = journal::Config { durable: false, reclaim_below: 0.0, ..config };
         let (pages, _) = Journal::open(&folder.join("pages"), disk, scratch, &mut |_| {}, Box::new(|_| {}))?;
-        report(name, &recovery, &replay);
+        report(name, &recovery, replay.unreadable);
         let mut ledger = Ledger::default();
         let mut released = Vec::with_capacity(replay.dead.len());
-        for (id, position, size) in std::mem::take(&mut replay.dead) {
-            if !replay.messages.contains_key(&id) && !replay.definitions.contains_key(&id) {
+        let messages = replay.take_messages();
+        for Dead { id, position, size } in std::mem::take(&mut replay.dead) {
+            let is_held = messages.binary_search_by_key(&id, |held| held.id).is_ok();
+            if !is_held && !replay.definitions.contains_key(&id) {
                 ledger.bury(id, size);
             }
             released.push((position, size));
         }
         log.release_many(&released);
-        let messages = replay.messages.len();
+        let count = messages.len();
         let vhost =
             Vhost::around(name, Store::new((log, pages), ledger, waiters, around.segment_bytes), around);
-        vhost.rebuild(replay);
+        vhost.rebuild(replay.definitions, messages);
         tracing::info!(
             vhost = name,
-            messages,
+            messages = count,
             queues = vhost.queue_count(),
             seconds = started.elapsed().as_secs_f64(),
             "vhost is open"
@@ -166,13 +109,17 @@ impl Vhost {
         })
     }
 
-    fn rebuild(self: &Arc<Self>, replay: Replay) {
+    fn rebuild(
+        self: &Arc<Self>,
+        definitions: HashMap<u64, Held<Record>>,
+        messages: Vec<Held<MessageRecord>>,
+    ) {
         let mut exchanges: HashMap<u64, Arc<Exchange>> = HashMap::new();
         let mut queues: HashMap<u64, Arc<Queue>> = HashMap::new();
         let mut bindings = Vec::new();
         let mut topology = self.topology.write();
         exchanges.extend(topology.exchanges.values().map(|x| (x.id, Arc::clone(x))));
-        for (id, held) in replay.definitions {
+        for (id, held) in definitions {
             if held.position != id {
                 self.store.ledger.lock().relocate(id, held.position, held.size);
             }
@@ -205,7 +152,7 @@ impl Vhost {
             self.rebuild_binding(&mut topology, (id, size), binding, &exchanges, &queues);
         }
         drop(topology);
-        self.refill(replay.messages, &queues);
+        self.refill(messages, &queues);
     }
 
     fn rebuild_queue(
@@ -255,59 +202,54 @@ impl Vhost {
     }
 
     /// Puts the messages back into their queues, in the order of their arrival.
-    fn refill(
-        self: &Arc<Self>,
-        messages: HashMap<u64, Held<MessageRecord>>,
-        queues: &HashMap<u64, Arc<Queue>>,
-    ) {
+    fn refill(self: &Arc<Self>, messages: Vec<Held<MessageRecord>>, queues: &HashMap<u64, Arc<Queue>>) {
         let mut lines: HashMap<u64, Vec<Entry>> = HashMap::new();
         let mut orphans = Vec::new();
-        for (id, held) in messages {
-            let mut ledger = self.store.ledger.lock();
-            if held.position != id {
-                ledger.relocate(id, held.position, held.size);
+        let mut ledger = self.store.ledger.lock();
+        for Held { id, position, size, what } in messages {
+            if position != id {
+                ledger.relocate(id, position, size);
             }
-            let mut holders = held.what.queues;
+            let mut holders = what.queues;
             holders.retain(|queue| queues.contains_key(queue));
-            let flags = match holders.len() {
-                0 => {
-                    orphans.push(ledger.bury(id, held.size));
-                    continue;
-                }
-                1 => 0,
+            let mut flags = Entry::REDELIVERED;
+            match holders.len() {
+                0 => orphans.push(ledger.bury(id, size)),
+                1 => {}
                 _ => {
                     ledger.share(id, holders.iter().copied());
-                    Entry::SHARED
+                    flags |= Entry::SHARED;
                 }
-            };
+            }
             for holder in holders {
                 lines.entry(holder).or_default().push(Entry {
                     seq: 0,
                     id,
-                    size: held.size,
+                    size,
                     // It may have been delivered before the stop: nobody can know.
-                    flags: flags | Entry::REDELIVERED,
-                    priority: held.what.priority,
-                    expires_at: held.what.expires_at,
-                    body_len: held.what.body_len,
+                    flags,
+                    priority: what.priority,
+                    expires_at: what.expires_at,
+                    body_len: what.body_len,
                     message: None,
                 });
             }
         }
+        drop(ledger);
         self.store.log.release_many(&orphans);
-        for (id, mut line) in lines {
-            line.sort_unstable_by_key(|entry| entry.id);
+        for (id, line) in lines {
             if let Some(queue) = queues.get(&id) {
                 queue.refill(line);
             }
         }
         for queue in queues.values() {
             queue.touch();
+            queue.rearm();
         }
     }
 }
 
-fn report(vhost: &str, recovery: &journal::Recovery, replay: &Replay) {
+fn report(vhost: &str, recovery: &journal::Recovery, unreadable: u64) {
     for damage in &recovery.damages {
         tracing::error!(
             vhost,
@@ -326,7 +268,7 @@ fn report(vhost: &str, recovery: &journal::Recovery, replay: &Replay) {
             "the last write before the stop was unfinished and is cut off; nothing in it was confirmed"
         );
     }
-    if replay.unreadable > 0 {
-        tracing::error!(vhost, records = replay.unreadable, "records of an unknown form were passed over");
+    if unreadable > 0 {
+        tracing::error!(vhost, records = unreadable, "records of an unknown form were passed over");
     }
 }
