@@ -130,7 +130,13 @@ fn fill(
 ) -> Result<(), Error> {
     let file = shared.table.file(segment, &shared.dir, &*shared.storage)?;
     let path = segment_path(&shared.dir, segment.base);
-    buffer.resize(len, 0);
+    let mut len = len as u64;
+    if len > TOGETHER {
+        // A size that is not true must not cost memory that the file has no bytes for.
+        let end = file.len().map_err(Error::io("read", &path))?;
+        len = len.min(end.saturating_sub(position - segment.base));
+    }
+    buffer.resize(len as usize, 0);
     let filled = file.read_at(buffer, position - segment.base).map_err(Error::io("read", &path))?;
     buffer.truncate(filled);
     Ok(())

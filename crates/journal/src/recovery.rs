@@ -208,11 +208,11 @@ impl Replay<'_> {
                 Ok(None)
             }
             // The newest one's may have reached the disk without the records it speaks of.
-            footer => self.scanned(found, last, footer),
+            footer => self.scanned(found, last, footer.as_ref()),
         }
     }
 
-    fn scanned(&mut self, found: &Found, last: bool, claimed: Option<Footer>) -> io::Result<Option<Tail>> {
+    fn scanned(&mut self, found: &Found, last: bool, claimed: Option<&Footer>) -> io::Result<Option<Tail>> {
         let tag = found.header.map(|header| header.tag);
         let limit = found.span.min(found.file.len()?);
         let ground = Ground { file: &*found.file, path: &found.path, base: found.base, limit, tag };
@@ -230,7 +230,7 @@ impl Replay<'_> {
         let sound = tag.is_some() && done.damages.is_empty();
         let whole = sound
             && done.torn.is_none()
-            && claimed.as_ref().is_some_and(|claimed| claimed.is_for(tallies.len() as u64, done.end));
+            && claimed.is_some_and(|claimed| claimed.is_for(tallies.len() as u64, done.end));
         let goes_on = last && sound && !whole;
         let segment = Arc::new(Segment::new(found.base, found.span, done.tag, !sound));
         tallies.into_iter().for_each(|tally| segment.count(tally));
