@@ -15,7 +15,7 @@ one("queue-declare-counts", "queue.declare", queue="{q}",
     before=[queue(), ("confirm.select", {}), ("basic.consume", {"queue": "{q}", "consumer_tag": "a"}),
             ("basic.consume", {"queue": "{q}", "consumer_tag": "b"})])
 one("queue-declare-server-named", "queue.declare", queue="", exclusive=True)
-one("queue-declare-server-named-not-exclusive", "queue.declare", queue="", auto_delete=True)
+one("queue-declare-server-named-not-exclusive", "queue.declare", queue="", arguments={"x-expires": 1000})
 one("queue-declare-nowait", "queue.declare", queue="{q}", nowait=True)
 one("queue-declare-nowait-other", "queue.declare", before=[queue()], queue="{q}", durable=True, nowait=True)
 one("queue-declare-newlines", "queue.declare", queue="{q}\r\n.a\nb", auto_delete=True)

@@ -33,3 +33,22 @@ def tree(value):
     if isinstance(value, dict):
         return {key: tree(item) for key, item in value.items()}
     return value
+
+# In rabbitmqctl's words there are also a data folder's paths and the tool's own node.
+CTL_RULES = [
+    (re.compile(r"rabbitmqcli-\d+-<node>"), "rabbitmqcli-<n>-<node>"),
+    (re.compile(r"rabbitmqcli-\d+-rabbit@\w+"), "rabbitmqcli-<n>-<node>"),
+    (re.compile(r"Erlang cookie hash: \S+"), "Erlang cookie hash: <hash>"),
+    (re.compile(r"\b\d\d:\d\d:\d\d\.\d{3}\b"), "<time>"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:<port>"),
+]
+
+
+def ctl(value):
+    """rabbitmqctl's output with everything that varies replaced."""
+    for pattern, word in CTL_RULES[:1]:
+        value = pattern.sub(word, value)
+    value = text(value)
+    for pattern, word in CTL_RULES:
+        value = pattern.sub(word, value)
+    return value

@@ -4,6 +4,7 @@ Environment: AMQP_PORT (default 5672), CTL (default `rabbitmqctl`). Without a
 broker on that port the tests are skipped. `differences.py` has what may differ.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import pytest
 
 import prepare
 from all_cases import CASES
+from case import turn
 from differences import verdict
 
 PORT = int(os.environ.get("AMQP_PORT", "5672"))
@@ -27,7 +29,8 @@ def users():
         socket.create_connection(("127.0.0.1", PORT), timeout=2).close()
     except OSError:
         pytest.skip(f"no broker on port {PORT}")
-    prepare.set_up(CTL, again="PYTEST_XDIST_WORKER" not in os.environ)
+    with turn(PORT, fcntl.LOCK_EX):
+        prepare.set_up(CTL, again="PYTEST_XDIST_WORKER" not in os.environ)
     yield
     if "PYTEST_XDIST_WORKER" not in os.environ:
         prepare.tear_down(CTL)
