@@ -1,5 +1,7 @@
 //! Bodies back out of the log: from memory where they are not written yet, else from the file, verified.
 
+use std::sync::atomic::Ordering;
+
 use crate::Position;
 use crate::error::{Damage, Error};
 use crate::journal::Journal;
@@ -23,8 +25,8 @@ impl Journal {
     /// `Error::Gone`: its segment was retired, the record has moved or is dead.
     pub fn read(&self, position: Position) -> Result<Vec<u8>, Error> {
         let shared = self.shared();
-        if let Some(body) = shared.pending.lock().body(position) {
-            return Ok(body.to_vec());
+        if let Some(body) = in_memory(shared, position) {
+            return Ok(body);
         }
         let segment = shared.table.find(position).ok_or(Error::Gone(position))?;
         let read = read_one(shared, &segment, position);
@@ -38,8 +40,7 @@ impl Journal {
         let mut buffer = Vec::new();
         let mut at = 0;
         while let Some(&(position, _)) = records.get(at) {
-            let held = shared.pending.lock().body(position).map(<[u8]>::to_vec);
-            if let Some(body) = held {
+            if let Some(body) = in_memory(shared, position) {
                 out(at, Ok(&body));
                 at += 1;
                 continue;
@@ -55,6 +56,12 @@ impl Journal {
             at += count;
         }
     }
+}
+
+/// The body of a record that is not in a file yet. Backlog readers stay out of the appenders' lock.
+fn in_memory(shared: &Shared, position: Position) -> Option<Vec<u8>> {
+    let written = position < shared.durable.load(Ordering::Acquire);
+    if written { None } else { shared.pending.lock().body(position).map(<[u8]>::to_vec) }
 }
 
 /// How many of the records, from the first on, are worth one read. At least one.
