@@ -350,9 +350,7 @@ impl Deliveries {
             _ => self.unacked.binary_search_by_key(&tag, |u| u.tag).ok()?,
         };
         let place = self.unacked.get_mut(at)?;
-        if place.entry.is_none() {
-            return None;
-        }
+        place.entry.as_ref()?;
         if multiple || at == 0 {
             for _ in 0..=at {
                 let front = self.unacked.pop_front()?;

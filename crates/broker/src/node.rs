@@ -20,7 +20,7 @@ use crate::session::card::ConnectionCard;
 use crate::settings::Settings;
 use crate::timers::Timers;
 use crate::vhost::Vhost;
-use crate::vhost::recovery::Surroundings;
+use crate::vhost::recovery::{DiskListener, Surroundings};
 
 /// How often memory, disk and dead log segments are looked at.
 const ROUND: Duration = Duration::from_millis(500);
@@ -89,6 +89,7 @@ impl Node {
             memory: Arc::new(Memory::new(settings.memory_for_messages)),
             runtime,
             segment_bytes: settings.segment_bytes,
+            storage: Arc::clone(&settings.storage),
             on_disk_event: disk_listener(Arc::clone(&alarms)),
         };
         let node = Arc::new(Node {
@@ -136,7 +137,6 @@ impl Node {
     pub(crate) fn delete_vhost(&self, name: &str) -> Result<(), NodeError> {
         let id = self.access.delete_vhost(name)?;
         let Some(vhost) = self.vhosts.write().remove(name) else { return Ok(()) };
-        vhost.mark_deleted();
         for card in self.connections() {
             if card.vhost.get().is_some_and(|v| Arc::ptr_eq(v, &vhost)) {
                 card.link.request_close(&format!("vhost '{name}' is down"));
@@ -276,7 +276,7 @@ impl Node {
     }
 }
 
-fn disk_listener(alarms: Arc<Alarms>) -> Arc<dyn Fn(&str, &Event) + Send + Sync> {
+fn disk_listener(alarms: Arc<Alarms>) -> DiskListener {
     Arc::new(move |vhost, event| match event {
         Event::Full(why) => {
             alarms.set(Resource::Log, true);

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use journal::{DiskStorage, Storage};
+
 /// The broker's settings. Defaults are RabbitMQ 3.10.8's where it has the same.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Name of the node, as `rabbit@controller0`.
     pub node_name: String,
@@ -39,6 +42,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Size of a log segment in bytes.
     pub segment_bytes: u64,
+    /// What logs are stored with: the disk, but for tests that break it.
+    pub storage: Arc<dyn Storage>,
 }
 
 impl Settings {
@@ -61,6 +66,7 @@ impl Settings {
             handshake_timeout: Duration::from_secs(10),
             max_connections: 0,
             segment_bytes: 16 << 20,
+            storage: Arc::new(DiskStorage),
         }
     }
 }

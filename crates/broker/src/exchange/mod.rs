@@ -1,6 +1,6 @@
 //! Exchanges: where messages arrive, and the bindings that say where they go.
 
-pub mod routing;
+pub(crate) mod routing;
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -11,7 +11,7 @@ use amqp::table::FieldTable;
 use parking_lot::RwLock;
 
 use self::routing::Bindings;
-pub use self::routing::ExchangeKind;
+pub(crate) use self::routing::ExchangeKind;
 use crate::queue::Queue;
 
 /// One exchange of a vhost.

@@ -171,7 +171,7 @@ impl Session {
             Ok(Progress::More) => Ok(()),
             Ok(Progress::Whole) => {
                 let Some(assembly) = channel.assembly.take() else { return Ok(()) };
-                self.accept_assembled(number, assembly, gathered).map_err(|failure| (failure, PUBLISH))
+                self.accept_assembled(number, &assembly, gathered).map_err(|failure| (failure, PUBLISH))
             }
             Err((failure, method)) => {
                 channel.assembly = None;
@@ -180,7 +180,7 @@ impl Session {
         }
     }
 
-    fn accept_assembled(&mut self, number: u16, whole: Assembly, gathered: &mut Gathered<'_>) -> Outcome {
+    fn accept_assembled(&mut self, number: u16, whole: &Assembly, gathered: &mut Gathered<'_>) -> Outcome {
         let message = Message::new(&whole.parts());
         let held = message.clone();
         let Parts { exchange, routing_key, properties, .. } = held.parts();

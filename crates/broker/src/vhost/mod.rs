@@ -66,7 +66,6 @@ pub(crate) struct Vhost {
     replies: RwLock<HashMap<Arc<str>, Arc<Queue>>>,
     tracing: AtomicBool,
     next_transient: AtomicU64,
-    deleted: AtomicBool,
 }
 
 impl Vhost {
@@ -77,14 +76,6 @@ impl Vhost {
 
     pub(crate) fn set_tracing(&self, on: bool) {
         self.tracing.store(on, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_deleted(&self) -> bool {
-        self.deleted.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn mark_deleted(&self) {
-        self.deleted.store(true, Ordering::Release);
     }
 
     fn transient_id(&self) -> u64 {

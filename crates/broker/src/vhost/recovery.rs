@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use amqp::table::FieldTable;
-use journal::{DiskStorage, Entry as LogEntry, Event, Journal};
+use journal::{Entry as LogEntry, Event, Journal, Storage};
 use parking_lot::RwLock;
 
 use super::declare::key_of;
@@ -32,9 +32,14 @@ pub(crate) struct Surroundings {
     pub(crate) memory: Arc<Memory>,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) segment_bytes: u64,
+    /// What logs are stored with.
+    pub(crate) storage: Arc<dyn Storage>,
     /// Hears of a full or failed disk, and of its recovery.
-    pub(crate) on_disk_event: Arc<dyn Fn(&str, &Event) + Send + Sync>,
+    pub(crate) on_disk_event: DiskListener,
 }
+
+/// Called with the vhost's name and what its log's thread says; never with [`Event::Durable`].
+pub(crate) type DiskListener = Arc<dyn Fn(&str, &Event) + Send + Sync>;
 
 impl Vhost {
     /// Opens the vhost in `folder`, created when missing. Blocks while the log is read.
@@ -57,12 +62,12 @@ impl Vhost {
             })
         };
         let config = journal::Config { segment_bytes: around.segment_bytes, ..journal::Config::default() };
-        let disk = Arc::new(DiskStorage::default());
+        let disk = &around.storage;
         let visit = &mut |entry: LogEntry<'_>| replay.see(&entry);
         let (log, recovery) =
-            Journal::open(&folder.join("log"), disk.clone(), config.clone(), visit, listener)?;
+            Journal::open(&folder.join("log"), Arc::clone(disk), config, visit, listener)?;
         let scratch = journal::Config { durable: false, reclaim_below: 0.0, ..config };
-        let (pages, _) = Journal::open(&folder.join("pages"), disk, scratch, &mut |_| {}, Box::new(|_| {}))?;
+        let (pages, _) = Journal::open(&folder.join("pages"), Arc::clone(disk), scratch, &mut |_| {}, Box::new(|_| {}))?;
         report(name, &recovery, replay.unreadable);
         let mut ledger = Ledger::default();
         let mut released = Vec::with_capacity(replay.dead.len());
@@ -105,7 +110,6 @@ impl Vhost {
             replies: RwLock::default(),
             tracing: AtomicBool::new(false),
             next_transient: AtomicU64::new(TRANSIENT_IDS),
-            deleted: AtomicBool::new(false),
         })
     }
 

@@ -2,7 +2,7 @@
 
 /// How an exchange decides where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ExchangeKind {
+pub(crate) enum ExchangeKind {
     /// To the destinations bound with exactly the message's routing key.
     Direct,
     /// To every destination bound.
@@ -15,7 +15,7 @@ pub enum ExchangeKind {
 
 impl ExchangeKind {
     /// The name in `exchange.declare` and in listings.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             ExchangeKind::Direct => "direct",
             ExchangeKind::Fanout => "fanout",
@@ -25,7 +25,7 @@ impl ExchangeKind {
     }
 
     /// Reads the name in `exchange.declare`; none for a kind there is not.
-    pub fn from_name(name: &str) -> Option<ExchangeKind> {
+    pub(crate) fn from_name(name: &str) -> Option<ExchangeKind> {
         [ExchangeKind::Direct, ExchangeKind::Fanout, ExchangeKind::Topic, ExchangeKind::Headers]
             .into_iter()
             .find(|kind| kind.name() == name)

@@ -23,9 +23,9 @@ mod x_match;
 #[cfg(test)]
 mod tests;
 
-pub use kind::ExchangeKind;
-pub use registry::sorted_arguments;
-pub use x_match::{InvalidXMatch, check_x_match};
+pub(crate) use kind::ExchangeKind;
+pub(crate) use registry::sorted_arguments;
+pub(crate) use x_match::check_x_match;
 
 use direct::Direct;
 use headers::Headers;
@@ -39,7 +39,7 @@ use topic::Topic;
 /// A binding is identified by destination, routing key and arguments; arguments are the same when
 /// they have the same entries in any order, types included, since they are kept sorted by name.
 #[derive(Clone, Debug)]
-pub struct Bindings<D> {
+pub(crate) struct Bindings<D> {
     registry: Registry<D>,
     matcher: Matcher<D>,
 }
@@ -54,7 +54,7 @@ enum Matcher<D> {
 
 impl<D: Clone + Eq + Hash> Bindings<D> {
     /// No bindings yet.
-    pub fn new(kind: ExchangeKind) -> Self {
+    pub(crate) fn new(kind: ExchangeKind) -> Self {
         let matcher = match kind {
             ExchangeKind::Direct => Matcher::Direct(Direct::default()),
             ExchangeKind::Fanout => Matcher::Fanout(Targets::default()),
@@ -65,7 +65,7 @@ impl<D: Clone + Eq + Hash> Bindings<D> {
     }
 
     /// What the bindings were made for.
-    pub fn kind(&self) -> ExchangeKind {
+    pub(crate) fn kind(&self) -> ExchangeKind {
         match self.matcher {
             Matcher::Direct(_) => ExchangeKind::Direct,
             Matcher::Fanout(_) => ExchangeKind::Fanout,
@@ -75,7 +75,7 @@ impl<D: Clone + Eq + Hash> Bindings<D> {
     }
 
     /// Adds a binding; `false` when it was there already, and nothing changed.
-    pub fn add(&mut self, destination: D, key: &[u8], arguments: &FieldTable) -> bool {
+    pub(crate) fn add(&mut self, destination: D, key: &[u8], arguments: &FieldTable) -> bool {
         let Some(id) = self.registry.add(destination, key, arguments) else { return false };
         let Some(entry) = self.registry.entry(id) else { return false };
         let place = match &mut self.matcher {
@@ -89,19 +89,20 @@ impl<D: Clone + Eq + Hash> Bindings<D> {
     }
 
     /// Whether there is such a binding.
-    pub fn contains(&self, destination: &D, key: &[u8], arguments: &FieldTable) -> bool {
+    #[cfg(test)]
+    pub(crate) fn contains(&self, destination: &D, key: &[u8], arguments: &FieldTable) -> bool {
         self.registry.find(destination, key, arguments).is_some()
     }
 
     /// Removes a binding; `false` when there was none such.
-    pub fn remove(&mut self, destination: &D, key: &[u8], arguments: &FieldTable) -> bool {
+    pub(crate) fn remove(&mut self, destination: &D, key: &[u8], arguments: &FieldTable) -> bool {
         let Some(id) = self.registry.find(destination, key, arguments) else { return false };
         self.take(id).is_some()
     }
 
     /// Removes every binding to `destination`, without looking at any other. Returns their keys and
     /// arguments, these sorted by name ([`sorted_arguments`]).
-    pub fn remove_destination(&mut self, destination: &D) -> Vec<(Box<[u8]>, FieldTable)> {
+    pub(crate) fn remove_destination(&mut self, destination: &D) -> Vec<(Box<[u8]>, FieldTable)> {
         let mut removed = Vec::new();
         while let Some(entry) = self.registry.last_of(destination).and_then(|id| self.take(id)) {
             removed.push((entry.key, entry.arguments));
@@ -114,7 +115,7 @@ impl<D: Clone + Eq + Hash> Bindings<D> {
     /// `headers` are the message's; only a headers exchange reads them. An exchange among the
     /// destinations is the caller's to follow, and two exchanges may lead to the same queue: across
     /// calls the caller sees to it that a queue gets a message once.
-    pub fn route(&self, key: &[u8], headers: Option<RawTable<'_>>, out: &mut impl FnMut(&D)) {
+    pub(crate) fn route(&self, key: &[u8], headers: Option<RawTable<'_>>, out: &mut impl FnMut(&D)) {
         match &self.matcher {
             // Same key and same destination again can only be other arguments.
             Matcher::Direct(direct) => {
@@ -136,22 +137,24 @@ impl<D: Clone + Eq + Hash> Bindings<D> {
     }
 
     /// Whether there is no binding.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.registry.len() == 0
     }
 
     /// How many bindings there are.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.registry.len()
     }
 
     /// Every binding: destination, key, arguments sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&D, &[u8], &FieldTable)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&D, &[u8], &FieldTable)> {
         self.registry.iter().map(Entry::parts)
     }
 
     /// The bindings to one destination: key, arguments sorted by name.
-    pub fn of_destination(&self, destination: &D) -> impl Iterator<Item = (&[u8], &FieldTable)> {
+    #[cfg(test)]
+    pub(crate) fn of_destination(&self, destination: &D) -> impl Iterator<Item = (&[u8], &FieldTable)> {
         self.registry.of(destination).map(|entry| (&*entry.key, &entry.arguments))
     }
 

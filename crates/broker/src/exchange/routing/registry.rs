@@ -129,6 +129,7 @@ impl<D: Clone + Eq + Hash> Registry<D> {
         self.destinations.get(destination)?.last().copied()
     }
 
+    #[cfg(test)]
     pub(super) fn of(&self, destination: &D) -> impl Iterator<Item = &Entry<D>> {
         self.destinations.get(destination).into_iter().flatten().filter_map(|id| self.entry(*id))
     }
@@ -178,7 +179,7 @@ fn hash_of<D>(entries: &[Option<Entry<D>>], id: usize) -> u64 {
 
 /// A binding's arguments as it keeps them. Their order is no part of a binding: RabbitMQ, too, keeps
 /// and shows them sorted by name. Equal names stay in their order.
-pub fn sorted_arguments(arguments: &FieldTable) -> FieldTable {
+pub(crate) fn sorted_arguments(arguments: &FieldTable) -> FieldTable {
     if arguments.iter().is_sorted_by_key(|(name, _)| name) {
         return arguments.clone();
     }

@@ -41,7 +41,7 @@ impl XMatch {
 /// `PRECONDITION_FAILED - ` and ends the channel.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{text}")]
-pub struct InvalidXMatch {
+pub(crate) struct InvalidXMatch {
     text: String,
 }
 
@@ -49,7 +49,7 @@ pub struct InvalidXMatch {
 ///
 /// # Errors
 /// [`InvalidXMatch`] with the text for the client.
-pub fn check_x_match(arguments: &FieldTable) -> Result<(), InvalidXMatch> {
+pub(crate) fn check_x_match(arguments: &FieldTable) -> Result<(), InvalidXMatch> {
     let Some(value) = arguments.get("x-match") else { return Ok(()) };
     if XMatch::read(value).is_some() {
         return Ok(());
