@@ -45,6 +45,8 @@ pub(crate) enum Request {
     Status,
     /// The node's settings as a list of pairs.
     Environment,
+    /// How the node was started: its arguments and its environment, two lists of pairs.
+    Process,
     /// The end of the node; answered before it begins.
     Stop,
     /// A listing.

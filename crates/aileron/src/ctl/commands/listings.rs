@@ -271,7 +271,8 @@ pub(super) fn check_columns(given: &Given, command: &str) -> Result<(), Misuse> 
 /// Asks for a listing and names its values.
 pub(super) fn list(session: &mut Session, what: Listing) -> Result<Output, Failure> {
     let columns = columns(&session.given, session.spec);
-    Ok(Output::Rows(fetch(session, what, &columns)?))
+    let rows = fetch(session, what, &columns)?;
+    Ok(if what == Listing::Vhosts { Output::Listed(rows) } else { Output::Rows(rows) })
 }
 
 fn fetch(session: &mut Session, what: Listing, columns: &[String]) -> Result<Vec<Row>, Failure> {

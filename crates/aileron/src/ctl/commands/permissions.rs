@@ -115,5 +115,5 @@ fn list(session: &mut Session, request: &Request, first: &str) -> Result<Output,
     answer.end.map_err(|refusal| usual_words(&refusal))?;
     let names = [first, "configure", "write", "read"];
     let named = |row: Vec<_>| -> Row { names.iter().map(|name| (*name).to_string()).zip(row).collect() };
-    Ok(Output::Rows(answer.rows.into_iter().map(named).collect()))
+    Ok(Output::Listed(answer.rows.into_iter().map(named).collect()))
 }

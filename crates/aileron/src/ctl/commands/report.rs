@@ -3,7 +3,7 @@
 
 use super::super::command::{BASE, Given, Misuse, Section, Spec, no_words};
 use super::super::failure::Failure;
-use super::super::format::{Output, Style, render};
+use super::super::format::{Output, Style, cell, erlang, render};
 use super::super::protocol::{Listing, Request};
 use super::super::session::{Session, usual_words};
 use super::super::term::Term;
@@ -36,18 +36,52 @@ fn report(session: &mut Session) -> Result<Output, Failure> {
         Request::List { what: Listing::Vhosts, vhost: String::new(), columns: vec!["name".to_string()] };
     let answer = session.listing(&request)?;
     answer.end.map_err(|refusal| usual_words(&refusal))?;
-    let vhosts: Vec<String> = answer.rows.iter().flatten().map(super::super::format::cell).collect();
+    let vhosts: Vec<String> = answer.rows.iter().flatten().map(cell).collect();
     let mut out = String::new();
     for name in FOR_THE_NODE {
         section(session, name, None, &mut out)?;
     }
+    start(session, &mut out)?;
     for vhost in &vhosts {
         for name in FOR_A_VHOST {
             section(session, name, Some(vhost), &mut out)?;
         }
+        // There are no policies and parameters to list yet, but who reads the report looks for them.
+        announce(session, &format!("Listing policies for vhost \"{vhost}\" ..."), &mut out);
+        announce(session, "Listing global runtime parameters ...", &mut out);
+        announce(session, &format!("Listing runtime parameters for vhost \"{vhost}\" ..."), &mut out);
     }
     out.pop();
     Ok(Output::Text(out))
+}
+
+/// How the node was started.
+fn start(session: &mut Session, out: &mut String) -> Result<(), Failure> {
+    let process = session.ask(&Request::Process)?;
+    let node = session.given.node.clone();
+    announce(session, &format!("Command line arguments of node {node} ..."), out);
+    let arguments = process.get("arguments").cloned().unwrap_or(Term::List(Vec::new()));
+    out.push_str(&format!("{}\n", erlang::pretty(&arguments)));
+    announce(
+        session,
+        &format!("Listing RabbitMQ-specific environment variables defined on node {node}..."),
+        out,
+    );
+    if let Some(Term::List(variables)) = process.get("variables") {
+        for (name, value) in variables.iter().filter_map(Term::as_pair) {
+            out.push_str(&format!("{}={}\n", cell(name), cell(value)));
+        }
+    }
+    Ok(())
+}
+
+/// Begins a part of the report.
+fn announce(session: &Session, banner: &str, out: &mut String) {
+    out.push('\n');
+    if !session.given.silent() {
+        out.push_str(banner);
+        out.push('\n');
+    }
 }
 
 /// Runs one command as if the operator had, with all its columns.

@@ -177,7 +177,7 @@ fn list_users(session: &mut Session) -> Result<Output, Failure> {
     answer.end.map_err(|refusal| usual_words(&refusal))?;
     let rows: Vec<Row> =
         answer.rows.into_iter().map(|row| columns.iter().cloned().zip(row).collect()).collect();
-    Ok(Output::Rows(rows))
+    Ok(Output::Listed(rows))
 }
 
 /// Sends a change to a user, who may not be there.

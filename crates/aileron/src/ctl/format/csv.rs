@@ -17,17 +17,25 @@ pub(super) fn render(output: &Output) -> Result<String, Failure> {
         return Ok(out);
     }
     match output {
+        Output::Listed(_) => Ok(pair_of_records(&[])),
         Output::Value(Term::List(pairs)) | Output::Answered(Term::List(pairs)) => {
-            let pairs: Vec<_> = pairs.iter().filter_map(Term::as_pair).collect();
-            let mut out = String::new();
-            record(&mut out, pairs.iter().map(|(key, _)| cell(key)));
-            record(&mut out, pairs.iter().map(|(_, value)| cell(value)));
-            Ok(out)
+            Ok(pair_of_records(&pairs.iter().filter_map(Term::as_pair).collect::<Vec<_>>()))
+        }
+        Output::Value(Term::Map(pairs)) | Output::Answered(Term::Map(pairs)) => {
+            Ok(pair_of_records(&pairs.iter().map(|(key, value)| (key, value)).collect::<Vec<_>>()))
         }
         Output::Said(text) => Err(Failure::not_enumerable(text)),
         Output::Answered(term) | Output::Value(term) => Err(Failure::not_enumerable(&cell(term))),
         _ => Ok(String::new()),
     }
+}
+
+/// Names and values of a single answer, which RabbitMQ's tool ends with CR LF and one more line end.
+fn pair_of_records(pairs: &[(&Term, &Term)]) -> String {
+    let mut out = String::new();
+    record(&mut out, pairs.iter().map(|(key, _)| cell(key)));
+    record(&mut out, pairs.iter().map(|(_, value)| cell(value)));
+    format!("{}\n", out.replace('\n', "\r\n"))
 }
 
 fn record(out: &mut String, fields: impl Iterator<Item = String>) {

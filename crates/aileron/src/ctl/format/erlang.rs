@@ -64,8 +64,13 @@ struct Node {
 
 enum Kind {
     Flat(String),
+    /// A binary written as numbers, which may be broken between them.
+    Octets(String),
     List(Vec<Node>),
-    Tuple { tagged: bool, items: Vec<Node> },
+    Tuple {
+        tagged: bool,
+        items: Vec<Node>,
+    },
     Map(Vec<(Node, Node)>),
 }
 
@@ -75,7 +80,10 @@ impl Node {
             Term::Atom(name) => Node::text(atom(name)),
             Term::Int(number) => Node::text(number.to_string()),
             Term::Float(number) => Node::text(float(*number)),
-            Term::Bytes(bytes) => Node::text(binary(bytes)),
+            Term::Bytes(bytes) => match octets(bytes) {
+                Some(text) => Node { len: text.len(), kind: Kind::Octets(text) },
+                None => Node::text(binary_text(bytes)),
+            },
             Term::Pid(name) => Node::text(super::local_pid(name)),
             Term::List(items) => match charlist(items) {
                 Some(text) => Node::text(text),
@@ -129,7 +137,7 @@ impl Node {
             }
         };
         match &self.kind {
-            Kind::Flat(text) => out.push_str(text),
+            Kind::Flat(text) | Kind::Octets(text) => out.push_str(text),
             Kind::List(items) => {
                 out.push('[');
                 join(items, out);
@@ -182,6 +190,7 @@ impl Layout {
         }
         match &node.kind {
             Kind::Flat(text) => self.out.push_str(text),
+            Kind::Octets(text) => self.octets(text, at + 2, margin + 2, brackets, used),
             Kind::List(items) => {
                 self.out.push('[');
                 self.list(items, at + 1, margin + 1, brackets, used + 1);
@@ -304,6 +313,30 @@ impl Layout {
         LINE
     }
 
+    /// Writes a binary's numbers, broken where they reach the end of the line.
+    fn octets(&mut self, text: &str, at: usize, margin: usize, brackets: usize, used: usize) {
+        let room =
+            LINE.saturating_sub(at).min(self.whole.saturating_sub(4 + used)).saturating_sub(brackets).max(8);
+        let numbers = text.trim_start_matches('<').trim_end_matches('>');
+        let mut left = room;
+        self.out.push_str("<<");
+        let mut rest = numbers.split(',').peekable();
+        while let Some(number) = rest.next() {
+            let last = rest.peek().is_none();
+            let len = if last { number.len() } else { number.len() + 1 };
+            if len > left {
+                self.line(margin);
+                left = room;
+            }
+            left = left.saturating_sub(len);
+            self.out.push_str(number);
+            if !last {
+                self.out.push(',');
+            }
+        }
+        self.out.push_str(">>");
+    }
+
     fn line(&mut self, margin: usize) {
         self.out.push('\n');
         self.out.extend(std::iter::repeat_n(' ', margin - 1));
@@ -333,7 +366,7 @@ impl Fit {
             return Some(());
         }
         match &node.kind {
-            Kind::Flat(_) => Some(()),
+            Kind::Flat(_) | Kind::Octets(_) => Some(()),
             Kind::List(items) => self.list(items, at + 1, brackets, used + 1),
             Kind::Tuple { tagged, items } => match items.split_first() {
                 Some((tag, rest)) if *tagged => self.tagged(tag, rest, at, brackets, used + 1),
@@ -413,16 +446,21 @@ impl Fit {
     }
 }
 
-/// A binary: text in quotes where every byte is a printable Latin-1 character, numbers where not.
-fn binary(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        "<<>>".to_string()
-    } else if bytes.iter().all(|byte| printable(u32::from(*byte))) {
-        format!("<<{}>>", quoted(bytes.iter().map(|byte| u32::from(*byte)), '"'))
-    } else {
-        let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
-        format!("<<{}>>", numbers.join(","))
+/// A binary's bytes as numbers, where not every one is a printable Latin-1 character.
+fn octets(bytes: &[u8]) -> Option<String> {
+    if bytes.iter().all(|byte| printable(u32::from(*byte))) {
+        return None;
     }
+    let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    Some(format!("<<{}>>", numbers.join(",")))
+}
+
+/// A binary of printable bytes as text in quotes.
+fn binary_text(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "<<>>".to_string();
+    }
+    format!("<<{}>>", quoted(bytes.iter().map(|byte| u32::from(*byte)), '"'))
 }
 
 /// A list of printable characters is written as a string.

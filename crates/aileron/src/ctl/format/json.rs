@@ -16,6 +16,7 @@ pub(super) fn render(output: &Output, node: &str) -> String {
             object(&mut out, [("node", &Term::text(node)), ("result", &Term::text("ok")), ("value", value)])
         }
         Output::Value(value) => write(&mut out, value),
+        Output::Listed(_) => out.push_str("[]"),
         _ => object(&mut out, [("node", &Term::text(node)), ("result", &Term::text("ok"))]),
     }
     line(&out)

@@ -30,6 +30,9 @@ pub(crate) enum Output {
     Value(Term),
     /// A listing.
     Rows(Vec<Row>),
+    /// A listing that RabbitMQ's tool receives whole: it is printed as `Rows`, but an empty one as an
+    /// empty list.
+    Listed(Vec<Row>),
     /// A listing whose rows RabbitMQ's tool receives in groups, which only Erlang's format shows.
     Groups(Vec<Vec<Row>>),
     /// Lines for people: any formatter prints them as they are.
@@ -120,6 +123,7 @@ fn line(text: &str) -> String {
 fn rows(output: &Output) -> Option<Vec<&Row>> {
     match output {
         Output::Rows(rows) => Some(rows.iter().collect()),
+        Output::Listed(rows) if !rows.is_empty() => Some(rows.iter().collect()),
         Output::Groups(groups) => Some(groups.iter().flatten().collect()),
         _ => None,
     }
@@ -132,7 +136,7 @@ fn whole(output: &Output) -> Term {
         Output::Done => Term::atom("ok"),
         Output::Said(text) | Output::Text(text) => Term::text(text.clone()),
         Output::Answered(term) | Output::Value(term) => term.clone(),
-        Output::Rows(rows) => listing(rows),
+        Output::Rows(rows) | Output::Listed(rows) => listing(rows),
         Output::Groups(groups) => Term::List(groups.iter().map(|rows| listing(rows)).collect()),
     }
 }
@@ -161,3 +165,6 @@ fn local_pid(name: &str) -> String {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod oracle;

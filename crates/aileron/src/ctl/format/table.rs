@@ -9,6 +9,7 @@ pub(super) fn render(output: &Output, style: &Style) -> String {
         return listing(&rows, style);
     }
     match output {
+        Output::Listed(_) => line(""),
         Output::Value(term) | Output::Answered(term) => match as_row(term) {
             Some(row) => listing(&[&row], style),
             None => super::plain(output),

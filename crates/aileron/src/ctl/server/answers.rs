@@ -14,6 +14,7 @@ pub(super) fn answer(request: Request, broker: Option<&Broker>, facts: &Facts) -
     let outcome = match (request, broker) {
         (Request::Ping, _) => Ok((Vec::new(), done())),
         (Request::Environment, _) => Ok((Vec::new(), facts.environment.clone())),
+        (Request::Process, _) => Ok((Vec::new(), state::process())),
         (_, None) => Err(Refusal::NotReady),
         (Request::List { what, vhost, columns }, Some(broker)) => {
             list(broker, facts, what, &vhost, &columns).map(|rows| (rows, done()))
@@ -115,7 +116,7 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
         Request::CloseAllConnections { vhost, reason, limit, delay_ms } => {
             return Ok(Term::int(close_connections(broker, vhost.as_deref(), &reason, limit, delay_ms)));
         }
-        Request::Ping | Request::AwaitStartup | Request::Stop | Request::Environment => {}
+        Request::Ping | Request::AwaitStartup | Request::Stop | Request::Environment | Request::Process => {}
         Request::List { .. } | Request::ListPermissions { .. } => {}
     }
     Ok(done())

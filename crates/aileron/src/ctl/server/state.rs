@@ -111,3 +111,28 @@ fn threads() -> (u64, u64) {
         .and_then(|rest| rest.trim().parse().ok());
     (used.unwrap_or(0), number("/proc/sys/kernel/threads-max").unwrap_or(0))
 }
+
+/// How this process was started: arguments and our environment variables. What may be a secret is
+/// left out, since reports are sent to others.
+pub(super) fn process() -> Term {
+    let shown = |name: &str, value: &str| {
+        let secret = name.to_lowercase().contains("pass") || value.to_lowercase().contains("pass");
+        if secret { "(hidden)".to_string() } else { value.to_string() }
+    };
+    let arguments = std::env::args_os().skip(1).map(|word| {
+        let word = word.to_string_lossy();
+        Term::charlist(&shown("", &word))
+    });
+    let mut variables: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .filter(|(name, _)| name.starts_with("AILERON_") || name.starts_with("RABBITMQ_"))
+        .collect();
+    variables.sort();
+    let variables = variables
+        .iter()
+        .map(|(name, value)| Term::Tuple(vec![Term::text(name), Term::text(shown(name, value))]));
+    map([
+        ("arguments", Term::List(vec![Term::pair("aileron", Term::List(arguments.collect()))])),
+        ("variables", Term::List(variables.collect())),
+    ])
+}
