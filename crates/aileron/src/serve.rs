@@ -1,7 +1,7 @@
 //! `aileron serve`: the daemon's life. Settings in, broker and control socket up, ready lines out,
 //! then waiting for a signal or `rabbitmqctl stop`, then down in order.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::linux::net::SocketAddrExt;
 use std::sync::Arc;
@@ -90,7 +90,8 @@ async fn serve(config: &Config) -> Result<(), ServeError> {
 
 fn log_to_stderr(level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
 }
 
 /// The broker's part of the configuration.

@@ -68,7 +68,7 @@ impl Link {
         let mut line = serde_json::to_vec(request).map_err(|error| LinkError::Garbled(error.to_string()))?;
         line.push(b'\n');
         self.limit_wait()?;
-        self.stream.get_mut().write_all(&line).map_err(link_error)?;
+        self.stream.get_mut().write_all(&line).map_err(|error| link_error(&error))?;
         let mut rows = Vec::new();
         loop {
             match self.read()? {
@@ -89,7 +89,7 @@ impl Link {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
-                Err(error) => return Err(link_error(error)),
+                Err(error) => return Err(link_error(&error)),
             }
         }
     }
@@ -100,7 +100,7 @@ impl Link {
         match self.stream.read_until(b'\n', &mut line) {
             Ok(_) if line.last() != Some(&b'\n') => Err(LinkError::Closed),
             Ok(_) => serde_json::from_slice(&line).map_err(|error| LinkError::Garbled(error.to_string())),
-            Err(error) => Err(link_error(error)),
+            Err(error) => Err(link_error(&error)),
         }
     }
 
@@ -110,11 +110,14 @@ impl Link {
             left => left,
         };
         let stream = self.stream.get_ref();
-        stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)).map_err(link_error)
+        stream
+            .set_read_timeout(left)
+            .and_then(|()| stream.set_write_timeout(left))
+            .map_err(|error| link_error(&error))
     }
 }
 
-fn link_error(error: std::io::Error) -> LinkError {
+fn link_error(error: &std::io::Error) -> LinkError {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => LinkError::TimedOut,
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => LinkError::Closed,

@@ -186,7 +186,7 @@ fn breakdown(memory: Option<&Term>, total: Option<&Term>, scale: &Unit, unit: &s
             _ => None,
         })
         .collect();
-    parts.sort_by(|a, b| b.1.cmp(&a.1));
+    parts.sort_by_key(|part| std::cmp::Reverse(part.1));
     parts
         .into_iter()
         .map(|(name, bytes)| {

@@ -13,23 +13,23 @@ pub(super) fn render(output: &Output) -> String {
         Some(rows) => {
             let Some(first) = rows.first() else { return String::new() };
             let titles: Vec<String> = first.iter().map(|(key, _)| key.clone()).collect();
-            let cells =
+            let cells: Vec<BoxRow> =
                 rows.iter().map(|row| row.iter().map(|(_, value)| lines(&cell(value))).collect()).collect();
-            draw(&titles, cells)
+            draw(&titles, &cells)
         }
         None => {
             let text = match super::whole(output) {
                 Term::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
                 other => erlang::pretty(&other),
             };
-            draw(&["Output".to_string()], vec![vec![lines(&text)]])
+            draw(&["Output".to_string()], &[vec![lines(&text)]])
         }
     }
 }
 
-fn draw(titles: &[String], cells: Vec<BoxRow>) -> String {
+fn draw(titles: &[String], cells: &[BoxRow]) -> String {
     let mut widths: Vec<usize> = titles.iter().map(|title| title.chars().count()).collect();
-    for row in &cells {
+    for row in cells {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.iter().map(|text| text.chars().count()).fold(*width, usize::max);
         }
@@ -37,7 +37,7 @@ fn draw(titles: &[String], cells: Vec<BoxRow>) -> String {
     let mut out = rule(&widths, ['l', 'w', 'k']);
     let titles: Vec<Vec<String>> = titles.iter().map(|title| vec![title.clone()]).collect();
     content(&mut out, &titles, &widths, true);
-    for row in &cells {
+    for row in cells {
         out.push_str(&rule(&widths, ['t', 'n', 'u']));
         content(&mut out, row, &widths, false);
     }

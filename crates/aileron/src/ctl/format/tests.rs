@@ -189,7 +189,7 @@ fn nested_settings_are_indented_by_four_when_the_tag_is_long() {
     )]);
     let a = "a".repeat(30);
     let wanted = format!(
-        "[{{lager_of_a_long_name_that_takes_space_and_then_some_more,\n     [{{handlers,[{a},\n                 {a}]}},\n      {{x,1}}]}}]"
+        "[{{lager_of_a_long_name_that_takes_space_and_then_some_more,\n     [{{handlers,\n          [{a},{a}]}},\n      {{x,1}}]}}]"
     );
     assert_eq!(erlang::pretty(&term), wanted);
 }

@@ -214,3 +214,6 @@ fn line(value: &impl serde::Serialize) -> io::Result<Vec<u8>> {
     bytes.push(b'\n');
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The socket itself: who may have it, and what it says while there is no broker yet.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream as Client;
+
+use super::super::client::{Link, LinkError};
+use super::super::protocol::Listing;
+use super::*;
+
+fn facts() -> Arc<Facts> {
+    Arc::new(Facts {
+        node: "rabbit@here".into(),
+        environment: Term::List(Vec::new()),
+        config_file: None,
+        watermark: ("relative", Term::Float(0.4)),
+    })
+}
+
+/// Serves at a fresh path, with no broker, while `test` talks to it from a thread that may block.
+async fn with_server(test: impl FnOnce(PathBuf) + Send + 'static) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ctl.sock");
+    let (_open, gate) = watch::channel(None);
+    let server = Server::bind(&path).expect("bound");
+    let serving = tokio::spawn(server.run(facts(), gate));
+    let talked = tokio::task::spawn_blocking({
+        let path = path.clone();
+        move || test(path)
+    });
+    talked.await.expect("the talk went well");
+    serving.abort();
+    let _ = serving.await;
+    assert!(!path.exists(), "the socket goes with its server");
+}
+
+const LIMIT: Option<Duration> = Some(Duration::from_secs(5));
+
+#[tokio::test]
+async fn a_starting_node_greets_answers_a_ping_and_refuses_the_rest() {
+    with_server(|path| {
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut link = Link::open(&path, LIMIT).expect("greeted");
+        assert_eq!((link.hello().node.as_str(), link.hello().ready), ("rabbit@here", false));
+        assert_eq!(link.ask(&Request::Ping).expect("answered").end, Ok(Term::atom("ok")));
+        let list = Request::List { what: Listing::Users, vhost: String::new(), columns: vec!["user".into()] };
+        for request in [list, Request::Status, Request::Stop] {
+            let mut link = Link::open(&path, LIMIT).expect("greeted");
+            assert_eq!(link.ask(&request).expect("answered").end, Err(Refusal::NotReady), "{request:?}");
+        }
+        let mut waiting = Link::open(&path, Some(Duration::from_millis(200))).expect("greeted");
+        assert!(matches!(waiting.ask(&Request::AwaitStartup), Err(LinkError::TimedOut)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_without_repeating_it() {
+    with_server(|path| {
+        for line in
+            [&b"{\"command\":\"add_user\",\"name\":1,\"password\":\"hunter2\"}\n"[..], b"\xff\xfe\n", b"[]\n"]
+        {
+            let mut stream = Client::connect(&path).expect("connected");
+            stream.write_all(line).expect("sent");
+            let answer: Vec<String> =
+                BufReader::new(stream).lines().map(|line| line.expect("text")).collect();
+            assert_eq!(answer.len(), 2, "greeting and refusal: {answer:?}");
+            assert!(answer.iter().all(|line| !line.contains("hunter2")), "{answer:?}");
+            assert!(answer.last().is_some_and(|line| line.contains("bad_request")), "{answer:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_without_an_end_is_cut_off() {
+    with_server(|path| {
+        let mut stream = Client::connect(&path).expect("connected");
+        let block = vec![b'x'; 64 << 10];
+        // The server stops reading at its limit and closes, so writing fails at some point.
+        for _ in 0..64 {
+            if stream.write_all(&block).is_err() {
+                break;
+            }
+        }
+        let mut link = Link::open(&path, LIMIT).expect("others are served");
+        assert!(link.ask(&Request::Ping).is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_left_behind_socket_is_replaced_and_a_live_one_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("made/on/the/way/ctl.sock");
+    let _first = Server::bind(&path).expect("bound, with its folder");
+    let second = Server::bind(&path).expect_err("somebody answers there");
+    assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
+    let stale = folder.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).expect("bound"));
+    assert!(stale.exists());
+    drop(Server::bind(&stale).expect("nobody answers there"));
+    let file = folder.path().join("notes.txt");
+    std::fs::write(&file, "mine").expect("written");
+    assert_eq!(Server::bind(&file).expect_err("no socket").kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read_to_string(&file).expect("untouched"), "mine");
+}
