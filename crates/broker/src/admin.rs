@@ -84,8 +84,8 @@ impl Broker {
     }
 
     /// Makes a vhost with its log. Blocks on the disk.
-    pub fn add_vhost(&self, name: &str) -> Result<(), AdminError> {
-        Ok(self.node().add_vhost(name)?)
+    pub fn add_vhost(&self, name: &str, description: &str, tags: &[String]) -> Result<(), AdminError> {
+        Ok(self.node().add_vhost(name, description, tags)?)
     }
 
     /// Deletes a vhost with all it holds and closes its connections. Blocks on the disk.
@@ -98,7 +98,7 @@ impl Broker {
         self.access().delete_user(name)?;
         for card in self.node().connections() {
             if card.identity.get().is_some_and(|identity| identity.name == name) {
-                card.link.request_close(&format!("user '{name}' is deleted"));
+                self.node().dismiss(&card, &format!("user '{name}' is deleted"));
             }
         }
         Ok(())
@@ -188,7 +188,7 @@ impl Broker {
     pub fn close_connection(&self, pid: &str, reason: &str) -> bool {
         let card = self.node().connections().into_iter().find(|card| card.pid == pid);
         card.is_some_and(|card| {
-            card.link.request_close(reason);
+            self.node().dismiss(&card, reason);
             true
         })
     }
@@ -198,7 +198,7 @@ impl Broker {
         let cards = self.node().connections().into_iter().filter(|card| {
             vhost.is_none_or(|name| card.vhost.get().is_some_and(|vhost| &*vhost.name == name))
         });
-        cards.map(|card| card.link.request_close(reason)).count()
+        cards.map(|card| self.node().dismiss(&card, reason)).count()
     }
 
     /// Switches the firehose of a vhost. It is off after a restart.
@@ -334,6 +334,7 @@ fn channel_infos(card: &ConnectionCard) -> Vec<ChannelInfo> {
     let channels = card.channels.lock().clone();
     let rows = channels.into_iter().map(|(number, channel)| {
         let outstanding = card.link.lock().channel(number).map_or(0, |d| d.outstanding);
+        let acks_uncommitted = channel.acks_uncommitted.load(Ordering::Relaxed);
         ChannelInfo {
             pid: channel.pid.clone(),
             connection: card.pid.clone(),
@@ -344,9 +345,9 @@ fn channel_infos(card: &ConnectionCard) -> Vec<ChannelInfo> {
             transactional: channel.transactional.load(Ordering::Relaxed),
             confirm: channel.confirm.load(Ordering::Relaxed),
             consumer_count: channel.consumers.load(Ordering::Relaxed).into(),
-            messages_unacknowledged: outstanding.into(),
-            messages_uncommitted: 0,
-            acks_uncommitted: 0,
+            messages_unacknowledged: u64::from(outstanding).saturating_sub(acks_uncommitted),
+            messages_uncommitted: channel.messages_uncommitted.load(Ordering::Relaxed),
+            acks_uncommitted,
             messages_unconfirmed: channel.unconfirmed.load(Ordering::Relaxed),
             prefetch_count: channel.prefetch.load(Ordering::Relaxed),
             global_prefetch_count: channel.global_prefetch.load(Ordering::Relaxed),

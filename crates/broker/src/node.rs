@@ -128,8 +128,8 @@ impl Node {
     }
 
     /// Makes a vhost: its definition, then its log.
-    pub(crate) fn add_vhost(&self, name: &str) -> Result<(), NodeError> {
-        let id = self.access.add_vhost(name)?;
+    pub(crate) fn add_vhost(&self, name: &str, description: &str, tags: &[String]) -> Result<(), NodeError> {
+        let id = self.access.add_vhost_with(name, description, tags)?;
         self.open_vhost(name, id.0)
     }
 
@@ -139,7 +139,7 @@ impl Node {
         let Some(vhost) = self.vhosts.write().remove(name) else { return Ok(()) };
         for card in self.connections() {
             if card.vhost.get().is_some_and(|v| Arc::ptr_eq(v, &vhost)) {
-                card.link.request_close(&format!("vhost '{name}' is down"));
+                self.dismiss(&card, &format!("vhost '{name}' is down"));
             }
         }
         if let Err(error) = vhost.store.close() {
@@ -178,6 +178,16 @@ impl Node {
     /// Bytes of messages held in memory.
     pub(crate) fn message_memory(&self) -> u64 {
         self.around.memory.held()
+    }
+
+    /// Asks a connection to end; from now on no listing shows it.
+    pub(crate) fn dismiss(&self, card: &ConnectionCard, reason: &str) {
+        card.link.request_close(reason);
+        self.unlist(card);
+    }
+
+    fn unlist(&self, card: &ConnectionCard) {
+        self.connections.lock().remove(&card.link.id);
     }
 
     pub(crate) fn next_id(&self) -> u64 {

@@ -124,14 +124,8 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
 
 /// Adding a vhost that is there is no error, as in RabbitMQ.
 fn add_vhost(broker: &Broker, name: &str, description: &str, tags: &[String]) -> Result<(), Refusal> {
-    match broker.add_vhost(name) {
-        Err(AdminError::Access(AccessError::VhostExists(_))) => Ok(()),
-        Ok(()) => {
-            if !description.is_empty() || !tags.is_empty() {
-                tracing::warn!(vhost = name, "the vhost's description and tags are not kept");
-            }
-            Ok(())
-        }
+    match broker.add_vhost(name, description, tags) {
+        Ok(()) | Err(AdminError::Access(AccessError::VhostExists(_))) => Ok(()),
         Err(error) => Err(refused(error)),
     }
 }
