@@ -73,6 +73,10 @@ pub(crate) fn recover(
         // The folder itself has to be there after a crash.
         storage.sync_dir(parent).map_err(Error::io("sync", parent))?;
     }
+    if config.durable {
+        // A process killed between a rename and its sync left names that a power cut would undo.
+        storage.sync_dir(dir).map_err(Error::io("sync", dir))?;
+    }
     let depot = Depot::new(dir, storage.clone(), config, log);
     for (name, len) in files.iter().filter(|(name, _)| Depot::is_spare(name)) {
         if !depot.adopt(name, *len) {

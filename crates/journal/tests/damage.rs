@@ -273,6 +273,23 @@ fn a_footer_that_reached_the_disk_without_its_records_is_not_believed() {
     reopened(&unfinished, &contents, &[]);
 }
 
+#[test]
+fn a_name_that_a_killed_process_left_unsynced_is_synced_before_the_log_goes_on() {
+    let (disk, mut contents) = written(5, 100);
+    let file = segments(&disk)[0].clone();
+    let aside = file.with_extension("spare");
+    disk.rename(&file, &aside).expect("renames");
+    disk.sync_dir(Path::new(DIR)).expect("syncs");
+    disk.rename(&aside, &file).expect("renames");
+    let disk = disk.crash(Crash::Process);
+    let mut owner = reopened(&disk, &contents, &[]);
+    let content = (b"more".to_vec(), body(9, 700));
+    let (id, _) = owner.publish(&content.0, &content.1).expect("appends");
+    contents.insert(id, content);
+    owner.journal.sync().expect("syncs");
+    reopened(&disk.crash(Crash::PowerAll), &contents, &[]);
+}
+
 /// The checksum of the format, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
