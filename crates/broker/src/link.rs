@@ -339,28 +339,37 @@ impl Deliveries {
     /// Takes out the delivery `tag`, or with `multiple` all up to it (0: all there are), oldest first, and appends
     /// them to `out`. `None` when the tag is not outstanding (RabbitMQ wants the very tag, with `multiple` too).
     pub(crate) fn settle(&mut self, tag: u64, multiple: bool, out: &mut Vec<Unacked>) -> Option<()> {
+        let from = out.len();
+        self.take_out(tag, multiple, out)?;
+        self.discount(out.get(from..).unwrap_or_default());
+        Some(())
+    }
+
+    /// The same, but the deliveries count against the prefetch limits until they are [`discount`](Self::discount)ed:
+    /// a transaction only settles at its commit.
+    pub(crate) fn take_out(&mut self, tag: u64, multiple: bool, out: &mut Vec<Unacked>) -> Option<()> {
+        let is_there = |unacked: &Unacked| unacked.entry.is_some();
         if multiple && tag == 0 {
-            while let Some(front) = self.unacked.pop_front() {
-                self.take(front, out);
-            }
+            out.extend(self.unacked.drain(..).filter(is_there));
             return Some(());
         }
         let at = match self.unacked.front() {
             Some(front) if front.tag == tag => 0,
             _ => self.unacked.binary_search_by_key(&tag, |u| u.tag).ok()?,
         };
-        let place = self.unacked.get_mut(at)?;
-        place.entry.as_ref()?;
-        if multiple || at == 0 {
-            for _ in 0..=at {
-                let front = self.unacked.pop_front()?;
-                self.take(front, out);
-            }
+        let place = self.unacked.get_mut(at).filter(|u| is_there(u))?;
+        if at == 0 {
+            out.extend(self.unacked.pop_front());
+        } else if multiple {
+            out.extend(self.unacked.drain(..=at).filter(is_there));
         } else {
             let entry = place.entry.take();
-            let taken =
-                Unacked { tag, queue: Arc::clone(&place.queue), consumer: place.consumer.take(), entry };
-            self.take(taken, out);
+            out.push(Unacked {
+                tag,
+                queue: Arc::clone(&place.queue),
+                consumer: place.consumer.take(),
+                entry,
+            });
         }
         // Places settled out of order go as soon as they reach the front.
         while self.unacked.front().is_some_and(|u| u.entry.is_none()) {
@@ -369,15 +378,30 @@ impl Deliveries {
         Some(())
     }
 
-    fn take(&mut self, unacked: Unacked, out: &mut Vec<Unacked>) {
-        if unacked.entry.is_none() {
-            return;
+    /// Deliveries that were taken out are settled: they make room for others.
+    pub(crate) fn discount(&mut self, settled: &[Unacked]) {
+        for unacked in settled {
+            self.outstanding = self.outstanding.saturating_sub(1);
+            if let Some(consumer) = &unacked.consumer {
+                self.consumers_outstanding = self.consumers_outstanding.saturating_sub(1);
+                consumer.in_flight.fetch_sub(1, Ordering::Relaxed);
+            }
         }
-        self.outstanding = self.outstanding.saturating_sub(1);
-        if let Some(consumer) = &unacked.consumer {
-            self.consumers_outstanding = self.consumers_outstanding.saturating_sub(1);
-            consumer.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Deliveries that were taken out and not discounted wait for their acknowledgement again.
+    pub(crate) fn put_back(&mut self, mut taken: Vec<Unacked>) {
+        taken.sort_unstable_by_key(|u| u.tag);
+        // From the newest: each finds its place near the front.
+        for unacked in taken.into_iter().rev() {
+            match self.unacked.binary_search_by_key(&unacked.tag, |u| u.tag) {
+                Ok(at) => {
+                    if let Some(place) = self.unacked.get_mut(at) {
+                        *place = unacked;
+                    }
+                }
+                Err(at) => self.unacked.insert(at, unacked),
+            }
         }
-        out.push(unacked);
     }
 }

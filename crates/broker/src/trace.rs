@@ -28,19 +28,21 @@ fn text(text: impl AsRef<[u8]>) -> Value {
 }
 
 impl Trace {
-    /// A message came in.
+    /// A message came in, for the queues of these names (whether or not they exist).
     pub(crate) fn publish(
         card: &ConnectionCard,
         channel: u16,
         parts: &Parts<'_>,
-        queues: &[Arc<Queue>],
+        addressees: &[Arc<str>],
     ) -> Self {
         let mut headers = common(parts);
         headers.insert("vhost", text(card.vhost.get().map_or("", |vhost| &vhost.name)));
         headers.insert("connection", text(&card.name));
         headers.insert("channel", Value::I32(channel.into()));
         headers.insert("user", text(card.identity.get().map_or("", |identity| &identity.name)));
-        let names = queues.iter().map(|queue| text(queue.name.as_bytes())).collect();
+        // Answers to a client's own requests go past the queues.
+        let names = addressees.iter().filter(|name| !name.starts_with("amq.rabbitmq.reply-to."));
+        let names = names.map(|name| text(name.as_bytes())).collect();
         headers.insert("routed_queues", Value::Array(names));
         let key = format!("publish.{}", String::from_utf8_lossy(parts.exchange));
         Trace { key, headers, body: Message::new(parts) }
@@ -120,7 +122,9 @@ fn described(properties: &Properties<'_>, headers: Option<RawTable<'_>>) -> Fiel
 /// Sends the events out.
 pub(crate) fn publish(vhost: &Arc<Vhost>, traces: Vec<Trace>) {
     let Some(exchange) = vhost.find_exchange(EXCHANGE) else { return };
-    for mut trace in traces {
+    // A message that is itself a trace is not traced when it is delivered.
+    let is_trace = |trace: &Trace| trace.body.parts().exchange == EXCHANGE.as_bytes();
+    for mut trace in traces.into_iter().filter(|trace| !is_trace(trace)) {
         let queues = vhost.route(&exchange, trace.key.as_bytes(), None).queues;
         if queues.is_empty() {
             continue;

@@ -8,6 +8,7 @@ use amqp::reply;
 use super::Session;
 use super::channel::requeue_all;
 use super::publish::Gathered;
+use super::tx::Verdict;
 use crate::error::{Failure, Outcome};
 use crate::link::Unacked;
 use crate::queue::Aftermath;
@@ -49,8 +50,13 @@ impl Session {
             if failures.iter().any(|(failed, _)| *failed == channel) {
                 continue;
             }
-            if deliveries.settle(ack.delivery_tag, ack.multiple, &mut settled).is_none() {
-                failures.push((channel, unknown_tag(ack.delivery_tag)));
+            let (tag, multiple) = (ack.delivery_tag, ack.multiple);
+            let known = match self.channels.get_mut(&channel).and_then(|c| c.tx.as_mut()) {
+                Some(tx) => tx.hold_settlement(deliveries, (tag, multiple), Verdict::Acknowledged),
+                None => deliveries.settle(tag, multiple, &mut settled),
+            };
+            if known.is_none() {
+                failures.push((channel, unknown_tag(tag)));
             }
         }
         drop(outbox);
@@ -60,7 +66,7 @@ impl Session {
         }
     }
 
-    fn acknowledge(&self, settled: Vec<Unacked>, aftermath: &mut Aftermath) {
+    pub(super) fn acknowledge(&self, settled: Vec<Unacked>, aftermath: &mut Aftermath) {
         let Ok(vhost) = self.vhost() else { return };
         // Each consumer on the channel has a limit of its own or all share one: the queues of others may have
         // waited for this too.
@@ -74,7 +80,7 @@ impl Session {
     }
 
     /// Where consumers share a limit, room made by one is room for all.
-    fn serve_limited(&self, aftermath: &mut Aftermath) {
+    pub(super) fn serve_limited(&self, aftermath: &mut Aftermath) {
         let Ok(vhost) = self.vhost() else { return };
         for (number, channel) in &self.channels {
             let limited = self.link.lock().channel(*number).is_some_and(|d| d.prefetch_limit != 0);
@@ -89,9 +95,17 @@ impl Session {
     /// `basic.nack` and `basic.reject`.
     pub(super) fn basic_nack(&mut self, number: u16, tag: u64, multiple: bool, requeue: bool) -> Outcome {
         let mut settled = Vec::new();
-        let known = self.link.lock().channel(number).and_then(|d| d.settle(tag, multiple, &mut settled));
+        let tx = self.channels.get_mut(&number).and_then(|c| c.tx.as_mut());
+        let known = self.link.lock().channel(number).and_then(|deliveries| match tx {
+            Some(tx) if requeue => tx.hold_settlement(deliveries, (tag, multiple), Verdict::Requeued),
+            Some(tx) => tx.hold_settlement(deliveries, (tag, multiple), Verdict::Dropped),
+            None => deliveries.settle(tag, multiple, &mut settled),
+        });
         if known.is_none() {
             return Err(unknown_tag(tag));
+        }
+        if settled.is_empty() {
+            return Ok(());
         }
         let vhost = Arc::clone(self.vhost()?);
         let mut aftermath = Aftermath::default();

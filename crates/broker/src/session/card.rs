@@ -101,4 +101,8 @@ pub(crate) struct ChannelCard {
     pub(crate) global_prefetch: AtomicU16,
     pub(crate) consumers: AtomicU32,
     pub(crate) unconfirmed: AtomicU64,
+    /// Published in the transaction that is open.
+    pub(crate) messages_uncommitted: AtomicU64,
+    /// Settled in it; the deliveries still count as outstanding.
+    pub(crate) acks_uncommitted: AtomicU64,
 }

@@ -11,6 +11,7 @@ use super::Session;
 use super::card::ChannelCard;
 use super::confirm::Confirms;
 use super::publish::Assembly;
+use super::tx::Transaction;
 use crate::error::{Failure, Outcome};
 use crate::link::{Consumer, Unacked};
 use crate::queue::{Aftermath, Queue};
@@ -20,6 +21,8 @@ pub(super) struct Channel {
     pub(super) card: Arc<ChannelCard>,
     /// Publisher confirms are on.
     pub(super) confirms: Option<Confirms>,
+    /// It is in transaction mode.
+    pub(super) tx: Option<Transaction>,
     pub(super) consumers: HashMap<Box<str>, (Arc<Consumer>, Arc<Queue>)>,
     /// A name for the empty name: the queue declared last.
     pub(super) last_queue: Option<Arc<str>>,
@@ -53,6 +56,7 @@ impl Session {
         let channel = Channel {
             card,
             confirms: None,
+            tx: None,
             consumers: HashMap::new(),
             last_queue: None,
             prefetch: 0,
@@ -98,10 +102,11 @@ impl Session {
     /// Takes back what the channel held: its consumers, its unacknowledged messages.
     fn release_channel(&mut self, number: u16) {
         self.card.channels.lock().remove(&number);
-        let unacked = self.link.lock().close_channel(number);
+        let mut unacked = self.link.lock().close_channel(number);
         let Some(channel) = self.channels.get_mut(&number) else { return };
         let consumers = std::mem::take(&mut channel.consumers);
         let replies = channel.replies.take();
+        let tx = channel.tx.take();
         let Ok(vhost) = self.vhost() else { return };
         let vhost = Arc::clone(vhost);
         for (_, (consumer, queue)) in consumers {
@@ -111,6 +116,9 @@ impl Session {
         }
         if let Some(queue) = replies {
             vhost.remove_replies(&queue);
+        }
+        if let Some(tx) = tx {
+            unacked.extend(tx.abandon(&vhost));
         }
         requeue_all(unacked, &vhost);
     }
@@ -140,6 +148,9 @@ impl Session {
 
     pub(super) fn confirm_select(&mut self, number: u16, no_wait: bool) -> Outcome {
         let channel = self.channel(number)?;
+        if channel.tx.is_some() {
+            return Err(Failure::precondition("cannot switch from tx to confirm mode"));
+        }
         channel.confirms.get_or_insert_default();
         channel.card.confirm.store(true, Ordering::Relaxed);
         self.answer(number, no_wait, &Method::ConfirmSelectOk);

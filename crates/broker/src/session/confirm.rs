@@ -47,14 +47,25 @@ impl Confirms {
 }
 
 impl Session {
-    /// Confirms what has become durable, and asks for the rest to become so.
+    /// Confirms and commits what has become durable, and asks for the rest to become so.
     pub(super) fn confirm(&mut self) {
         let Some(vhost) = self.card.vhost.get() else { return };
         let log = &vhost.store.log;
         let durable = log.durable();
         let failed = log.state() == journal::State::Failed;
         let mut wanted = 0;
+        let mut torn = Vec::new();
         for (number, channel) in &mut self.channels {
+            if let Some(tx) = &mut channel.tx {
+                for _ in 0..tx.take_committed(durable) {
+                    Method::TxCommitOk.write_frame(*number, &mut self.link.lock().frames);
+                }
+                match tx.awaited() {
+                    Some(_) if failed => torn.push(*number),
+                    Some(end) => wanted = wanted.max(end),
+                    None => {}
+                }
+            }
             let Some(confirms) = &mut channel.confirms else { continue };
             if confirms.pending.is_empty() {
                 continue;
@@ -74,6 +85,7 @@ impl Session {
         if wanted > 0 {
             vhost.store.commit(wanted, &self.link);
         }
+        torn.into_iter().for_each(|number| self.tear(number));
     }
 }
 

@@ -175,12 +175,20 @@ fn equivalent(
     }
     let key = "alternate-exchange";
     let (received, current) = (arguments.get(key), exchange.arguments.get(key));
-    if received.map(Value::as_bytes) != current.map(Value::as_bytes) {
-        return differ(key, &described(received), &described(current));
+    match (received, current) {
+        (None, None) => Ok(()),
+        (Some(received), Some(current)) if received == current => Ok(()),
+        (Some(received), Some(current)) => differ(key, &bare(received), &bare(current)),
+        _ => differ(key, &described(received), &described(current)),
     }
-    Ok(())
 }
 
+/// A value where both sides have one.
+fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| format!("{value:?}"), |text| format!("'{text}'"))
+}
+
+/// A value where the other side has none.
 fn described(value: Option<&Value>) -> String {
     let Some(value) = value else { return "none".to_owned() };
     let text = value.as_str().map_or_else(|| format!("{value:?}"), str::to_owned);

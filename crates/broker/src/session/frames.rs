@@ -10,6 +10,9 @@ use super::publish::Gathered;
 use super::{NO_METHOD, Session};
 use crate::error::{Ends, Failure, Outcome};
 
+/// Class, weight and size of a content header, without which it is none.
+const CONTENT_HEADER: usize = 12;
+
 /// A failure with the method it is stated for.
 pub(super) struct Stated {
     failure: Failure,
@@ -72,14 +75,16 @@ impl Session {
         }
         match frame.kind {
             frame::METHOD => self.method_frame(frame, after, gathered),
+            frame::HEADER if frame.payload.len() < CONTENT_HEADER => {
+                Err((unknown_frame(&frame), NO_METHOD).into())
+            }
             frame::HEADER | frame::BODY if frame.channel != 0 => {
                 self.content_frame(frame, gathered).map(|()| 0).map_err(|(f, id)| Stated::from((f, id)))
             }
             frame::HEARTBEAT if frame.channel == 0 && frame.payload.is_empty() => Ok(0),
             frame::HEARTBEAT if frame.channel == 0 => Err((unknown_frame(&frame), NO_METHOD).into()),
             frame::HEADER | frame::BODY | frame::HEARTBEAT => {
-                let what = format!("type {}, all octets = {}", frame.kind, erlang_binary(frame.payload));
-                Err((Failure::connection(reply::UNEXPECTED_FRAME, what), NO_METHOD).into())
+                Err((unexpected_frame(&frame), NO_METHOD).into())
             }
             _ => Err((unknown_frame(&frame), NO_METHOD).into()),
         }
@@ -101,13 +106,10 @@ impl Session {
             return self.on_connection(&method).map(|()| 0).map_err(|f| (f, id).into());
         }
         if !matches!(self.phase, Phase::Open) {
-            let what = "unexpected method before the connection is open";
-            return Err((Failure::connection(reply::CHANNEL_ERROR, what), id).into());
+            return Err((unexpected_frame(&frame), NO_METHOD).into());
         }
-        if self.channels.get(&frame.channel).is_some_and(|c| c.assembly.is_some()) {
-            let what = "expected content header for class 60, got non content header frame instead";
-            let publish = MethodId { class: 60, method: 40 };
-            return Err((Failure::connection(reply::UNEXPECTED_FRAME, what), publish).into());
+        if let Some(assembly) = self.channels.get(&frame.channel).and_then(|c| c.assembly.as_ref()) {
+            return Err(assembly.interrupted().into());
         }
         match method {
             Method::BasicPublish(publish) => {
@@ -118,7 +120,12 @@ impl Session {
             }
             other => {
                 self.flush(gathered);
-                self.on_channel(frame.channel, &other).map(|()| 0).map_err(|f| (f, id).into())
+                let done = self.on_channel(frame.channel, &other).map(|()| 0);
+                done.map_err(|failure| {
+                    // RabbitMQ counts channels before it looks at the method, and names none.
+                    let is_limit = other == Method::ChannelOpen && failure.code == reply::NOT_ALLOWED;
+                    (failure, if is_limit { NO_METHOD } else { id }).into()
+                })
             }
         }
     }
@@ -157,9 +164,9 @@ impl Session {
                 self.send(number, &Method::AccessRequestOk(amqp::method::access::RequestOk { ticket: 1 }));
                 Ok(())
             }
-            Method::TxSelect | Method::TxCommit | Method::TxRollback => {
-                Err(Failure::connection(reply::NOT_IMPLEMENTED, "transactions are not in this version"))
-            }
+            Method::TxSelect => self.tx_select(number),
+            Method::TxCommit => self.tx_commit(number),
+            Method::TxRollback => self.tx_rollback(number),
             _ => Err(Failure::connection(reply::COMMAND_INVALID, "unimplemented method")),
         }
     }
@@ -173,6 +180,11 @@ impl Session {
     pub(super) fn end_by(&mut self, channel: u16, failure: &Failure, method: MethodId) {
         let text = failure.text.as_str();
         tracing::info!(connection = %self.card.name, channel, text, "closed for an error");
+        if let Phase::Header | Phase::StartOk | Phase::TuneOk = self.phase {
+            // Before the login is through RabbitMQ has no words for anybody.
+            self.phase = Phase::Gone;
+            return;
+        }
         match failure.ends {
             Ends::Channel if channel != 0 => {
                 let close = channel_class::Close {
@@ -236,6 +248,11 @@ impl Session {
     }
 }
 
+fn unexpected_frame(frame: &Frame<'_>) -> Failure {
+    let what = format!("type {}, all octets = {}", frame.kind, erlang_binary(frame.payload));
+    Failure::connection(reply::UNEXPECTED_FRAME, what)
+}
+
 fn unknown_frame(frame: &Frame<'_>) -> Failure {
     let all = erlang_binary(frame.payload);
     Failure::connection(
@@ -250,9 +267,12 @@ fn malformed(frame: &Frame<'_>, error: &DecodeError) -> (Failure, MethodId) {
         DecodeError::Unknown(id) => {
             (Failure::connection(reply::NOT_IMPLEMENTED, format_args!("unknown method {id}")), *id)
         }
-        DecodeError::Malformed { what, .. } if frame.payload.len() >= 4 => {
-            let what = if what.contains("UTF-8") { "Malformed UTF-8 in shortstr" } else { what };
-            (Failure::connection(reply::FRAME_ERROR, what), NO_METHOD)
+        DecodeError::Malformed { what, .. } if what.contains("UTF-8") => {
+            (Failure::connection(reply::FRAME_ERROR, "Malformed UTF-8 in shortstr"), NO_METHOD)
+        }
+        DecodeError::Malformed { method: Some(id), .. } => {
+            let arguments = erlang_binary(frame.payload.get(4..).unwrap_or_default());
+            (Failure::connection(reply::FRAME_ERROR, format_args!("cannot decode {arguments}")), *id)
         }
         _ => (unknown_frame(frame), NO_METHOD),
     }

@@ -86,7 +86,7 @@ impl Session {
     /// A method on channel 0.
     pub(super) fn on_connection(&mut self, method: &Method<'_>) -> Outcome {
         match (self.phase, method) {
-            (_, Method::ConnectionClose(_)) => {
+            (Phase::Open, Method::ConnectionClose(_)) => {
                 self.release_all();
                 self.send(0, &Method::ConnectionCloseOk);
                 self.phase = Phase::Gone;
@@ -105,10 +105,8 @@ impl Session {
                 self.send(0, &Method::ConnectionUpdateSecretOk);
                 Ok(())
             }
-            (Phase::Open, _) => Err(Failure::connection(
-                reply::CHANNEL_ERROR,
-                "unexpected method in connection state running",
-            )),
+            (Phase::Open, _) => Err(unexpected("running")),
+            (Phase::OpenMethod, _) => Err(unexpected("opening")),
             _ => {
                 // RabbitMQ ends such a connection without a word.
                 self.phase = Phase::Gone;
@@ -221,6 +219,10 @@ impl Session {
             _ => self.phase = Phase::Gone,
         }
     }
+}
+
+fn unexpected(state: &str) -> Failure {
+    Failure::connection(reply::CHANNEL_ERROR, format_args!("unexpected method in connection state {state}"))
 }
 
 /// User and password out of a SASL response.

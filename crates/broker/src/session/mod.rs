@@ -9,6 +9,7 @@
 //! | [`publish`] | content put together, routed and gathered into a batch |
 //! | [`acks`] | acknowledgements, rejections, recover |
 //! | [`confirm`] | publisher confirms |
+//! | [`tx`] | transactions |
 //! | [`consume`] | consumers, `basic.get`, `basic.qos`, direct reply-to |
 //! | [`exchanges`], [`queues`] | the classes exchange and queue |
 //! | [`rights`] | what this user may do, remembered |
@@ -29,6 +30,7 @@ mod io;
 mod publish;
 mod queues;
 mod rights;
+mod tx;
 
 use std::sync::Arc;
 

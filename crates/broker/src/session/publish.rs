@@ -73,7 +73,7 @@ impl<'b> Gathered<'b> {
     }
 
     /// The time all messages of the batch share.
-    fn now(&mut self) -> u64 {
+    pub(super) fn now(&mut self) -> u64 {
         if self.now == 0 {
             self.now = now_ms();
         }
@@ -81,7 +81,7 @@ impl<'b> Gathered<'b> {
     }
 
     /// Where the queue's group stands.
-    fn group(&mut self, queue: &Arc<Queue>) -> u32 {
+    pub(super) fn group(&mut self, queue: &Arc<Queue>) -> u32 {
         let at = self.groups.iter().position(|g| Arc::ptr_eq(&g.queue, queue)).unwrap_or_else(|| {
             self.groups.push(Group { queue: Arc::clone(queue), picks: Vec::new() });
             self.groups.len() - 1
@@ -89,7 +89,12 @@ impl<'b> Gathered<'b> {
         at as u32
     }
 
-    fn add(&mut self, message: Incoming<'b>, groups: &[u32]) {
+    /// So many queues that the batch is carried out early.
+    pub(super) fn is_wide(&self) -> bool {
+        self.groups.len() > MOST_QUEUES
+    }
+
+    pub(super) fn add(&mut self, message: Incoming<'b>, groups: &[u32]) {
         let at = self.messages.len() as u32;
         self.messages.push(message);
         for group in groups {
@@ -225,8 +230,16 @@ impl Session {
         };
         let once = self.routes.varying(route, &vhost, routing_key, &parsed, &checked.more_keys);
         let queues: &[Arc<Queue>] = once.as_deref().unwrap_or_else(|| self.routes.queues(route));
+        let addressees = || self.routes.addressees(route, queues, routing_key, &checked.more_keys);
         if vhost.is_tracing() && exchange != crate::trace::EXCHANGE.as_bytes() {
-            gathered.traces.push(Trace::publish(&self.card, number, &message.parts(), queues));
+            let trace = Trace::publish(&self.card, number, &message.parts(), &addressees());
+            gathered.traces.push(trace);
+        }
+        if let Some(channel) = self.channels.get_mut(&number)
+            && let Some(tx) = &mut channel.tx
+        {
+            tx.hold_message(&message, mandatory, addressees(), &vhost);
+            return Ok(());
         }
         if queues.is_empty() && mandatory {
             self.give_back(number, &message.parts());
@@ -244,7 +257,7 @@ impl Session {
             let groups = self.routes.groups(route, gathered.batch, |queue| gathered.group(queue));
             gathered.add(message, groups);
         }
-        if gathered.groups.len() > MOST_QUEUES {
+        if gathered.is_wide() {
             self.flush(gathered);
             gathered.batch = self.routes.next_batch();
         }
@@ -277,7 +290,7 @@ impl Session {
     }
 
     /// `basic.return` for a mandatory message that no queue takes.
-    fn give_back(&self, channel: u16, parts: &Parts<'_>) {
+    pub(super) fn give_back(&self, channel: u16, parts: &Parts<'_>) {
         let returned = basic::Return {
             reply_code: reply::NO_ROUTE,
             reply_text: "NO_ROUTE",
@@ -328,7 +341,7 @@ impl Session {
 }
 
 /// Writes the message to the log if one of its queues must keep it; returns the position that must be on disk.
-fn store(
+pub(super) fn store(
     vhost: &Vhost,
     message: &Incoming<'_>,
     queues: &[Arc<Queue>],

@@ -278,7 +278,7 @@ impl Vhost {
     }
 
     /// The queue that a message to the default exchange with this key goes to.
-    pub(super) fn find_addressee(&self, name: &str) -> Option<Arc<Queue>> {
+    pub(crate) fn find_addressee(&self, name: &str) -> Option<Arc<Queue>> {
         self.find_queue(name).or_else(|| self.find_replies(name))
     }
 

@@ -26,6 +26,8 @@ pub(super) enum Progress {
     Whole,
 }
 
+const NO_HEADER: &str = "expected content header for class 60, got non content header frame instead";
+const NO_BODY: &str = "expected content body, got non content body frame instead";
 /// Body bytes set aside at the announcement; more comes with the bytes themselves.
 const RESERVED: u64 = 1 << 20;
 
@@ -48,7 +50,7 @@ impl Assembly {
             return self.header(frame, limit);
         }
         if frame.kind != frame::BODY {
-            return Err(unexpected("expected content body, got non content body frame instead"));
+            return Err(unexpected(NO_BODY));
         }
         let size = self.body.len() as u64 + frame.payload.len() as u64;
         if size > self.body_size {
@@ -59,13 +61,16 @@ impl Assembly {
         Ok(if size == self.body_size { Progress::Whole } else { Progress::More })
     }
 
+    /// A method came where the content should go on.
+    pub(in crate::session) fn interrupted(&self) -> (Failure, MethodId) {
+        unexpected(if self.properties.is_none() { NO_HEADER } else { NO_BODY })
+    }
+
     fn header(&mut self, frame: &Frame<'_>, limit: u64) -> Result<Progress, (Failure, MethodId)> {
-        let not_a_header =
-            || unexpected("expected content header for class 60, got non content header frame instead");
         if frame.kind != frame::HEADER {
-            return Err(not_a_header());
+            return Err(unexpected(NO_HEADER));
         }
-        let header = ContentHeader::parse(frame.payload).map_err(|_| not_a_header())?;
+        let header = ContentHeader::parse(frame.payload).map_err(|_| unexpected(NO_HEADER))?;
         if header.class != BASIC {
             let what =
                 format!("expected content header for class 60, got one for class {} instead", header.class);

@@ -75,12 +75,11 @@ fn sender_selected(raw: &[u8], properties: &Properties<'_>, checked: &mut Checke
             Failure::precondition(what)
         };
         let keys = value.as_array().ok_or_else(|| refused(value.type_name()))?;
-        for key in keys.iter() {
-            match key {
-                ValueRef::LongStr(key) => checked.more_keys.push(key.to_vec()),
-                other => return Err(refused(other.type_name())),
-            }
-        }
+        // What is no text among them names no queue.
+        checked.more_keys.extend(keys.iter().filter_map(|key| match key {
+            ValueRef::LongStr(key) => Some(key.to_vec()),
+            _ => None,
+        }));
     }
     if headers.get("BCC").is_some() {
         let mut visible = headers.to_owned();
@@ -97,6 +96,13 @@ fn sender_selected(raw: &[u8], properties: &Properties<'_>, checked: &mut Checke
 fn expiration(bytes: &[u8]) -> Outcome<u64> {
     let text = String::from_utf8_lossy(bytes);
     let refused = |why: &str| Failure::precondition(format_args!("invalid expiration '{text}': {why}"));
+    // Erlang breaks a term over two lines where it would reach beyond the 80th column.
+    let column = "invalid expiration '': ".len() + text.chars().count();
+    let pair = |tag: &str, value: &str| {
+        let is_long = column + tag.len() + value.len() + "{,}".len() > 80;
+        let gap = if is_long { format!("\n{:1$}", "", column + 1) } else { String::new() };
+        format!("{{{tag},{gap}{value}}}")
+    };
     let (sign, digits) = match bytes.split_first() {
         Some((b'-', rest)) => (-1, rest),
         Some((b'+', rest)) => (1, rest),
@@ -108,15 +114,15 @@ fn expiration(bytes: &[u8]) -> Outcome<u64> {
         return Err(refused("no_integer"));
     }
     if !leftover.is_empty() {
-        return Err(refused(&format!("{{leftover_string,\"{}\"}}", String::from_utf8_lossy(leftover))));
+        return Err(refused(&pair("leftover_string", &format!("\"{}\"", String::from_utf8_lossy(leftover)))));
     }
     let number: Cow<'_, str> = String::from_utf8_lossy(number);
     let number = number.trim_start_matches('0');
     match number.parse::<u64>() {
         _ if number.is_empty() => Ok(0),
-        Ok(value) if sign < 0 => Err(refused(&format!("{{value_negative,-{value}}}"))),
+        _ if sign < 0 => Err(refused(&pair("value_negative", &format!("-{number}")))),
         Ok(value) if value <= LONGEST_TTL => Ok(value),
-        _ => Err(refused(&format!("{{value_too_large,{number}}}"))),
+        _ => Err(refused(&pair("value_too_large", number))),
     }
 }
 
@@ -136,6 +142,10 @@ mod tests {
             ("10 ", "{leftover_string,\" \"}"),
             ("-1", "{value_negative,-1}"),
             ("315360000001", "{value_too_large,315360000001}"),
+            (
+                "99999999999999999999",
+                "{value_too_large,\n                                            99999999999999999999}",
+            ),
         ] {
             let failure = expiration(text.as_bytes()).unwrap_err();
             assert_eq!(failure.text, format!("PRECONDITION_FAILED - invalid expiration '{text}': {why}"));

@@ -86,6 +86,27 @@ impl Routes {
         Some(queues)
     }
 
+    /// The names of the queues a message goes to, sorted, as RabbitMQ's routing has them: through the default
+    /// exchange they are the routing keys, whether or not there are such queues.
+    pub(super) fn addressees(
+        &self,
+        route: usize,
+        queues: &[Arc<Queue>],
+        key: &[u8],
+        more_keys: &[Vec<u8>],
+    ) -> Vec<Arc<str>> {
+        let is_default = self.routes.get(route).is_some_and(|route| route.exchange.is_default());
+        let mut names: Vec<Arc<str>> = if is_default {
+            let keys = std::iter::once(key).chain(more_keys.iter().map(Vec::as_slice));
+            keys.filter_map(|key| std::str::from_utf8(key).ok()).map(Arc::from).collect()
+        } else {
+            queues.iter().map(|queue| Arc::clone(&queue.name)).collect()
+        };
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The groups of the route's queues in this batch; `find` is asked once for each queue and batch.
     pub(super) fn groups(
         &mut self,
