@@ -126,8 +126,8 @@ def case(name, **options):
 
 def one(name, method, before=(), other=(), options=None, fence=True, until=None, needs=(), **args):
     """A case of one method: `before` on the same channel, `other` on a second connection first."""
-    if method == "basic.consume":  # answered by the queue, at its own time: no fence tells
-        fence, until = False, "basic.consume-ok"
+    if method in ("basic.consume", "basic.cancel") and not args.get("nowait"):
+        fence, until = False, f"{method}-ok"  # answered by the queue, at its own time: no fence tells
 
     def play(trial):
         if other:

@@ -46,7 +46,7 @@ SET_UP = [
     ["set_permissions", "-p", WIDE, "guest", ".*", ".*", ".*"],
     ["set_permissions", "-p", VHOST, USER, "^q", "^(x|q)", ""],
 ]
-TEAR_DOWN = [["delete_vhost", VHOST], ["delete_vhost", ONE], ["delete_vhost", WIDE], ["delete_user", USER], ["delete_user", "conf-new"],
+TEAR_DOWN = [["delete_vhost", ""], ["delete_vhost", VHOST], ["delete_vhost", ONE], ["delete_vhost", WIDE], ["delete_user", USER], ["delete_user", "conf-new"],
              ["delete_vhost", "conf-new"], ["delete_user", "lixiaohui"]]
 
 
