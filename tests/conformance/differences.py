@@ -9,13 +9,38 @@ of its innards (a crash, an endless wait) that no client can rely on.
 REFUSED_TYPE = "an unknown exchange type is a channel error, as in RabbitMQ 4.x"
 
 
+# Cases whose subject is not built yet: skipped, with the reason.
+LATER = {
+    **dict.fromkeys(("dead-letter-rejected", "dead-letter-expired-message", "dead-letter-expired-queue",
+                     "dead-letter-maxlen", "dead-letter-other-key", "dead-letter-with-cc"),
+                    "dead-lettering is not there yet"),
+    **dict.fromkeys(("max-length-drops-head", "max-length-reject-publish"),
+                    "x-max-length and x-overflow have no effect yet"),
+    "consume-single-active-exclusive": "x-single-active-consumer has no effect yet",
+    **dict.fromkeys(("alarm-memory", "alarm-not-capable"), "set_vm_memory_high_watermark is not there yet"),
+    "alarm-disk": "set_disk_free_limit is not there yet",
+    "access-topic-permissions": "topic permissions are not there yet",
+}
+
+
 def channel_406(text, class_id, method_id, channel=1):
     return [{"channel": channel, "method": "channel.close", "reply_code": 406,
              "reply_text": f"PRECONDITION_FAILED - {text}", "class_id": class_id, "method_id": method_id}]
 
 
+SERVER_METHOD = "a method with content that only a server sends is refused at once, not when its content is missing"
+
+
+def refused_method(class_id, method_id):
+    return [{"channel": 0, "method": "connection.close", "reply_code": 503,
+             "reply_text": "COMMAND_INVALID - unimplemented method", "class_id": class_id, "method_id": method_id}]
+
+
 # case -> (reason, the events of aileron)
-DIFFERENCES = {}
+DIFFERENCES = {
+    "method-of-server-basic.deliver": (SERVER_METHOD, refused_method(60, 60)),
+    "method-of-server-basic.return": (SERVER_METHOD, refused_method(60, 50)),
+}
 
 # case -> (reason, a test of the events)
 AS_RECORDED_OR = {}

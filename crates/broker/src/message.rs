@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_block_cut_short_is_no_message() {
         let parts = Parts { exchange: b"x", routing_key: b"key", properties: &[0, 0], body: b"" };
-        let whole = parts.with_pieces(<[&[u8]]>::concat);
+        let whole = parts.with_pieces(|pieces| pieces.concat());
         assert!(Message::from_block(&whole).is_some());
         for cut in 0..whole.len() {
             assert!(Message::from_block(&whole[..cut]).is_none(), "cut at {cut}");

@@ -6,8 +6,8 @@
 //! message is never gone before its answer is there. `tx.commit-ok` is sent once the messages are on disk.
 //!
 //! The commit is not one record of the log: a crash in its midst can keep a part of it, of messages always the ones
-//! published first. RabbitMQ promises no more, its manual says that transactions are atomic within one queue at
-//! the best.
+//! published first. RabbitMQ's transactions are not atomic beyond one queue either. Acknowledgements are not waited
+//! for: one that a crash takes away means a message delivered twice, never a lost one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -165,9 +165,10 @@ impl Session {
             }
         }
         self.flush(&mut batch);
-        self.settle_held(number, &vhost)?;
         self.transaction(number)?.await_disk(end);
+        // Before the acknowledgements: deliveries they make room for come after `tx.commit-ok`, where it can go now.
         self.confirm();
+        self.settle_held(number, &vhost);
         Ok(())
     }
 
@@ -224,9 +225,10 @@ impl Session {
     }
 
     /// Carries out what was decided of deliveries.
-    fn settle_held(&mut self, number: u16, vhost: &Arc<Vhost>) -> Outcome {
+    fn settle_held(&mut self, number: u16, vhost: &Arc<Vhost>) {
+        let Ok(tx) = self.transaction(number) else { return };
         let mut aftermath = Aftermath::default();
-        for (verdict, deliveries) in self.transaction(number)?.take_settlements() {
+        for (verdict, deliveries) in tx.take_settlements() {
             if let Some(channel) = self.link.lock().channel(number) {
                 channel.discount(&deliveries);
             }
@@ -239,7 +241,6 @@ impl Session {
             }
         }
         aftermath.carry_out(vhost);
-        Ok(())
     }
 
     /// The disk failed under a commit: the client must not believe in it.
@@ -260,7 +261,62 @@ fn forget(stored: &[(Incoming<'_>, Queues)], vhost: &Vhost) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Weak;
+
     use super::*;
+    use crate::queue::{Arguments, Declaration, Entry, Queue};
+
+    fn unacked(tags: impl IntoIterator<Item = u64>) -> Vec<Unacked> {
+        let declaration = Declaration {
+            name: Arc::from("q"),
+            id: 1,
+            record_size: 0,
+            durable: false,
+            auto_delete: false,
+            owner: None,
+            table: amqp::table::FieldTable::new(),
+            arguments: Arguments::default(),
+        };
+        let queue = Queue::new(declaration, Weak::new());
+        let unacked = tags.into_iter().map(|tag| {
+            let entry = Entry {
+                seq: tag,
+                id: 0,
+                size: 0,
+                flags: 0,
+                priority: 0,
+                expires_at: u64::MAX,
+                body_len: 0,
+                message: None,
+            };
+            Unacked { tag, queue: Arc::clone(&queue), consumer: None, entry: Some(entry) }
+        });
+        unacked.collect()
+    }
+
+    #[test]
+    fn a_rollback_makes_settled_deliveries_outstanding_again() {
+        let mut deliveries = Deliveries::default();
+        deliveries.put_back(unacked(1..=6));
+        deliveries.outstanding = 6;
+        let mut tx = Transaction::new(Arc::default());
+        assert_eq!(tx.hold_settlement(&mut deliveries, (4, false), Verdict::Acknowledged), Some(()));
+        assert_eq!(
+            tx.hold_settlement(&mut deliveries, (4, false), Verdict::Acknowledged),
+            None,
+            "settled before"
+        );
+        assert_eq!(tx.hold_settlement(&mut deliveries, (2, true), Verdict::Requeued), Some(()));
+        assert_eq!(tx.hold_settlement(&mut deliveries, (6, false), Verdict::Requeued), Some(()));
+        let verdicts: Vec<_> = tx.settlements.iter().map(|(verdict, held)| (*verdict, held.len())).collect();
+        assert_eq!(verdicts, [(Verdict::Acknowledged, 1), (Verdict::Requeued, 3)]);
+        assert_eq!(deliveries.outstanding, 6, "held deliveries make no room for others");
+        deliveries.put_back(tx.take_deliveries());
+        let mut all = Vec::new();
+        assert_eq!(deliveries.settle(0, true, &mut all), Some(()));
+        assert_eq!(all.iter().map(|u| u.tag).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(deliveries.outstanding, 0);
+    }
 
     #[test]
     fn commits_are_answered_in_order() {
