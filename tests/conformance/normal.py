@@ -13,7 +13,7 @@ RULES = [
     (re.compile(r"<[A-Za-z0-9_.@-]+\.\d+\.\d+\.\d+>"), "<pid>"),
     (re.compile(r"<\d+\.\d+\.\d+>"), "<pid>"),
     (re.compile(r"127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+"), "<client> -> <server>"),
-    (re.compile(r"rabbit@[A-Za-z0-9_.-]+"), "<node>"),
+    (re.compile(r"rabbit@[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"), "<node>"),
 ]
 
 

@@ -28,17 +28,34 @@ def whole_outputs(folder):
     return save
 
 
+STOPPING = (["ping"], ["stop"], ["ping"], ["status"], ["list_queues"], ["list_users", "-q"],
+            ["await_startup", "-t", "1"], ["stop"], ["list_queues", "--formatter", "json"], ["environment"], ["report"], ["version"])
+
+
+def stopping(ctl, folder):
+    """The node's end, and what is said about a node that is down; whole texts, to model ours by."""
+    results = []
+    for argv in STOPPING:
+        code, out, err = (normal.ctl(item) if isinstance(item, str) else item for item in prepare.run(ctl, *argv))
+        results.append({"argv": argv, "code": code, "stdout": out, "stderr": err})
+    text = json.dumps(results, indent=1, ensure_ascii=False)
+    (FOLDER / "stopped.json").write_text((text.replace(folder, "<folder>") if folder else text) + "\n", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=int(os.environ.get("AMQP_PORT", "5672")))
     parser.add_argument("--ctl", default=os.environ.get("CTL", "rabbitmqctl"))
     parser.add_argument("--folder", default="", help="the broker's data folder, left out of the texts")
+    parser.add_argument("--stop", action="store_true", help="only: stop the node, and record stopped.json")
     options = parser.parse_args()
+    if options.stop:
+        return stopping(options.ctl, options.folder)
     results = ctl_run.play(options.port, options.ctl, whole_outputs(options.folder))
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(result, indent=1, ensure_ascii=False)}"
                        for name, result in results.items())
     (FOLDER / "ctl.json").write_text("{\n" + lines + "\n}\n", encoding="utf-8")
-    print(f"{len(results)} command lines recorded")
+    return print(f"{len(results)} command lines recorded")
 
 
 if __name__ == "__main__":
