@@ -10,6 +10,11 @@ mod serve;
 
 use std::process::ExitCode;
 
+/// Gives memory back after a backlog, which the C library's allocator does not (measured: 155 MB instead of 508 MB in
+/// use once 1.5 million messages were consumed).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run(std::env::args_os())
 }

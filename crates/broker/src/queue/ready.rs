@@ -77,6 +77,9 @@ impl Tally {
     }
 }
 
+/// Entries an empty line keeps room for.
+const KEPT_CAPACITY: usize = 4096;
+
 /// Waiting messages: one line, or one for each priority (`x-max-priority`).
 #[derive(Debug)]
 pub(crate) struct Ready {
@@ -143,7 +146,12 @@ impl Ready {
     }
 
     pub(crate) fn pop_front(&mut self) -> Option<Entry> {
-        let entry = self.lines.iter_mut().find_map(VecDeque::pop_front)?;
+        let line = self.lines.iter_mut().find(|line| !line.is_empty())?;
+        let entry = line.pop_front()?;
+        if line.is_empty() && line.capacity() > KEPT_CAPACITY {
+            // A backlog that is gone leaves no memory behind.
+            *line = VecDeque::new();
+        }
         self.discount(&entry);
         Some(entry)
     }

@@ -68,7 +68,7 @@ impl Session {
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
             priority,
-            prefetch: if consume.no_ack { 0 } else { channel.prefetch },
+            prefetch: channel.prefetch,
             in_flight: AtomicU32::new(0),
             arguments,
             user,

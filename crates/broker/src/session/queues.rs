@@ -81,7 +81,12 @@ impl Session {
         Ok(queue)
     }
 
-    fn create(&mut self, vhost: &Arc<Vhost>, name: &str, declare: &class::Declare<'_>) -> Outcome<Arc<Queue>> {
+    fn create(
+        &mut self,
+        vhost: &Arc<Vhost>,
+        name: &str,
+        declare: &class::Declare<'_>,
+    ) -> Outcome<Arc<Queue>> {
         let table = declare.arguments.to_owned();
         if let Some(exchange) = dead_letter_exchange(&table).map_err(|e| invalid(&e, name, vhost))? {
             self.check(Right::Read, Kind::Queue, name)?;

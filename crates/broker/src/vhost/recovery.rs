@@ -64,10 +64,10 @@ impl Vhost {
         let config = journal::Config { segment_bytes: around.segment_bytes, ..journal::Config::default() };
         let disk = &around.storage;
         let visit = &mut |entry: LogEntry<'_>| replay.see(&entry);
-        let (log, recovery) =
-            Journal::open(&folder.join("log"), Arc::clone(disk), config, visit, listener)?;
+        let (log, recovery) = Journal::open(&folder.join("log"), Arc::clone(disk), config, visit, listener)?;
         let scratch = journal::Config { durable: false, reclaim_below: 0.0, ..config };
-        let (pages, _) = Journal::open(&folder.join("pages"), Arc::clone(disk), scratch, &mut |_| {}, Box::new(|_| {}))?;
+        let (pages, _) =
+            Journal::open(&folder.join("pages"), Arc::clone(disk), scratch, &mut |_| {}, Box::new(|_| {}))?;
         report(name, &recovery, replay.unreadable);
         let mut ledger = Ledger::default();
         let mut released = Vec::with_capacity(replay.dead.len());
