@@ -1,6 +1,6 @@
 //! The broker on a disk that fails: power cuts, flipped bits, no space, a sync that fails. The disk is the
 //! journal's [`FaultyStorage`]; everything above it is the real broker and a real client.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

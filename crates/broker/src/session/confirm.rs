@@ -23,8 +23,10 @@ impl Confirms {
         self.last
     }
 
+    /// The message waits for the disk up to `end`, and for its turn behind those before it.
     pub(super) fn wait(&mut self, number: u64, end: u64) {
-        self.pending.push_back((number, end));
+        let before = self.pending.back().map_or(0, |(_, end)| *end);
+        self.pending.push_back((number, end.max(before)));
     }
 
     /// Takes what is confirmed once the log is on disk up to `durable`: the first and the last number.
@@ -49,6 +51,9 @@ impl Confirms {
 impl Session {
     /// Confirms and commits what has become durable, and asks for the rest to become so.
     pub(super) fn confirm(&mut self) {
+        if !self.awaits_disk {
+            return;
+        }
         let Some(vhost) = self.card.vhost.get() else { return };
         let log = &vhost.store.log;
         let durable = log.durable();
@@ -82,6 +87,7 @@ impl Session {
             wanted = wanted.max(confirms.next_end().unwrap_or(0));
             channel.card.unconfirmed.store(confirms.pending.len() as u64, Ordering::Relaxed);
         }
+        self.awaits_disk = wanted > 0;
         if wanted > 0 {
             vhost.store.commit(wanted, &self.link);
         }
@@ -105,5 +111,15 @@ mod tests {
         assert_eq!(confirms.take(250), Some((3, 3)));
         assert_eq!(confirms.next_end(), Some(300));
         assert_eq!(confirms.take_all(), Some((4, 4)));
+    }
+
+    #[test]
+    fn a_message_without_need_of_the_disk_does_not_hide_one_with() {
+        let mut confirms = Confirms::default();
+        for end in [100, 0] {
+            let number = confirms.next();
+            confirms.wait(number, end);
+        }
+        assert_eq!(confirms.next_end(), Some(100), "the disk is asked for what the first one needs");
     }
 }

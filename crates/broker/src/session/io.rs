@@ -30,6 +30,10 @@ const CLOSING_TIME: Duration = Duration::from_secs(10);
 const PRESSURE_TIME: Duration = Duration::from_millis(20);
 /// Clients that leave their deliveries unread for this long hold no publisher back.
 const STUCK_TIME: Duration = Duration::from_millis(100);
+/// Bytes that may wait for the log's thread before publishers have to: the disk sets the pace then.
+const LOG_BEHIND: u64 = 64 << 20;
+/// How often such a publisher looks again.
+const LOG_PAUSE: Duration = Duration::from_millis(5);
 /// A written buffer larger than this is not kept.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -161,6 +165,12 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
     fn may_read(&mut self) -> bool {
         self.note_alarm();
         if self.session.is_blocked {
+            return false;
+        }
+        if self.session.log_is_behind(LOG_BEHIND) {
+            self.session.card.set_state(State::Flow);
+            self.clock.as_mut().reset((Instant::now() + LOG_PAUSE).into());
+            self.pressed_until.get_or_insert_with(Instant::now);
             return false;
         }
         if let Some(queue) = self.session.pressure.take() {

@@ -70,6 +70,8 @@ pub(crate) struct Session {
     is_blocked: bool,
     /// The client publishes: alarms concern it.
     publishes: bool,
+    /// Confirms or commits wait for the log.
+    awaits_disk: bool,
     /// A queue whose consumers this publisher waits for.
     pressure: Option<Arc<crate::queue::Queue>>,
     /// The one it is waiting for now.
@@ -94,6 +96,7 @@ impl Session {
             blocked_notify: false,
             is_blocked: false,
             publishes: false,
+            awaits_disk: false,
             pressure: None,
             pressed_by: None,
         }
@@ -109,6 +112,12 @@ impl Session {
         if !no_wait {
             self.send(channel, method);
         }
+    }
+
+    /// Whether the log of this publisher's vhost has more than `limit` bytes to write.
+    fn log_is_behind(&self, limit: u64) -> bool {
+        let vhost = self.card.vhost.get().filter(|_| self.publishes);
+        vhost.is_some_and(|vhost| vhost.store.log.pending_bytes() > limit)
     }
 
     /// Whether the queue this publisher waits for still has too much to do.

@@ -332,6 +332,7 @@ impl Session {
                 let channel = self.channels.get_mut(&number);
                 if let Some(confirms) = channel.and_then(|c| c.confirms.as_mut()) {
                     confirms.wait(next, end);
+                    self.awaits_disk = true;
                 }
             }
             self.confirm();

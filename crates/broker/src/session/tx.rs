@@ -167,6 +167,7 @@ impl Session {
         self.flush(&mut batch);
         self.transaction(number)?.await_disk(end);
         // Before the acknowledgements: deliveries they make room for come after `tx.commit-ok`, where it can go now.
+        self.awaits_disk = true;
         self.confirm();
         self.settle_held(number, &vhost);
         Ok(())
