@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::now_ms;
@@ -50,6 +51,7 @@ pub enum StartError {
 impl Broker {
     /// Opens the data folder, then listens on all addresses. Must be called within a tokio runtime.
     pub async fn start(settings: Settings) -> Result<Broker, StartError> {
+        raise_file_limit();
         let listen = settings.listen.clone();
         let runtime = tokio::runtime::Handle::current();
         let opened = tokio::task::spawn_blocking(move || Node::open(settings, runtime)).await;
@@ -92,6 +94,15 @@ impl Broker {
     /// Closes all connections (clients are told), then all logs.
     pub async fn shutdown(&self) {
         self.node.shut_down(GOODBYE_TIME).await;
+    }
+}
+
+/// Every connection is a file: as many as the system lets us have, whatever the shell's soft limit was.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it was");
     }
 }
 
