@@ -290,7 +290,10 @@ impl Queue {
 
     /// Wakes this connection at the next [`relieve`](Self::relieve).
     pub(crate) fn hold_back(&self, link: &Arc<Link>) {
-        self.held_back.lock().push(Arc::clone(link));
+        let mut held_back = self.held_back.lock();
+        if !held_back.iter().any(|held| Arc::ptr_eq(held, link)) {
+            held_back.push(Arc::clone(link));
+        }
         self.has_held_back.store(true, Ordering::Release);
     }
 }
@@ -304,8 +307,9 @@ impl State {
     }
 
     /// Messages a restart brought back.
-    fn refill(&mut self, entries: Vec<Entry>) {
+    fn refill(&mut self, entries: Vec<Entry>, latest_expiry: u64) {
         for mut entry in entries {
+            entry.expires_at = entry.expires_at.min(latest_expiry);
             entry.seq = self.next_seq;
             self.next_seq += 1;
             self.ready.push_back(entry);
@@ -316,6 +320,8 @@ impl State {
 impl Queue {
     /// Takes the messages a restart brought back, in their order.
     pub(crate) fn refill(&self, entries: Vec<Entry>) {
-        self.lock().refill(entries);
+        // A message that several queues got does not say what their limits were: its time begins anew.
+        let latest_expiry = self.arguments.message_ttl_ms.map_or(u64::MAX, |ttl| now_ms().saturating_add(ttl));
+        self.lock().refill(entries, latest_expiry);
     }
 }
