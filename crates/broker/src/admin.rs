@@ -320,7 +320,7 @@ fn connection_info(card: &ConnectionCard) -> ConnectionInfo {
         channel_max: card.channel_max.load(Ordering::Relaxed),
         client_properties: greeting.map(|g| g.properties.clone()).unwrap_or_default(),
         recv_oct: traffic.received_bytes.load(Ordering::Relaxed),
-        recv_cnt: traffic.received_frames.load(Ordering::Relaxed),
+        recv_cnt: traffic.received_reads.load(Ordering::Relaxed),
         send_oct: traffic.sent_bytes.load(Ordering::Relaxed),
         send_cnt: traffic.sent_writes.load(Ordering::Relaxed),
         send_pend: card.link.lock().waiting() as u64,

@@ -45,7 +45,7 @@ pub(crate) struct Link {
 #[derive(Default)]
 pub(crate) struct Traffic {
     pub(crate) received_bytes: AtomicU64,
-    pub(crate) received_frames: AtomicU64,
+    pub(crate) received_reads: AtomicU64,
     pub(crate) sent_bytes: AtomicU64,
     pub(crate) sent_writes: AtomicU64,
 }

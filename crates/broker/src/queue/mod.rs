@@ -321,7 +321,8 @@ impl Queue {
     /// Takes the messages a restart brought back, in their order.
     pub(crate) fn refill(&self, entries: Vec<Entry>) {
         // A message that several queues got does not say what their limits were: its time begins anew.
-        let latest_expiry = self.arguments.message_ttl_ms.map_or(u64::MAX, |ttl| now_ms().saturating_add(ttl));
+        let latest_expiry =
+            self.arguments.message_ttl_ms.map_or(u64::MAX, |ttl| now_ms().saturating_add(ttl));
         self.lock().refill(entries, latest_expiry);
     }
 }

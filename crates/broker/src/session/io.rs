@@ -148,7 +148,9 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
                 return Poll::Ready(Ok(false));
             }
             self.last_read = Instant::now();
-            self.session.link.traffic.received_bytes.fetch_add(came as u64, Ordering::Relaxed);
+            let traffic = &self.session.link.traffic;
+            traffic.received_bytes.fetch_add(came as u64, Ordering::Relaxed);
+            traffic.received_reads.fetch_add(1, Ordering::Relaxed);
             let bytes = buffer.get(..kept + came).unwrap_or_default();
             let done = self.session.take_in(bytes);
             self.leftover.clear();

@@ -8,7 +8,6 @@ mod checks;
 mod routes;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use amqp::frame::{self, Frame};
 use amqp::method::{Method, MethodId, basic};
@@ -39,7 +38,7 @@ const MOST_QUEUES: usize = 256;
 /// What one read brought: publishes and acknowledgements that are carried out together.
 pub(super) struct Gathered<'b> {
     /// Number of the batch: routes remember their queues' places in it.
-    pub(super) batch: u64,
+    batch: u64,
     messages: Vec<Incoming<'b>>,
     groups: Vec<Group>,
     pub(super) acks: Vec<GatheredAck>,
@@ -201,7 +200,6 @@ impl Session {
         self.flush(gathered);
         let outcome = self.accept(published, &mut own);
         self.flush(&mut own);
-        gathered.batch = self.routes.next_batch();
         outcome
     }
 
@@ -259,7 +257,6 @@ impl Session {
         }
         if gathered.is_wide() {
             self.flush(gathered);
-            gathered.batch = self.routes.next_batch();
         }
         Ok(())
     }
@@ -280,7 +277,7 @@ impl Session {
             }
             (Ok(_), None) => Ok(false),
             (Err(error), Some(delivery_tag)) => {
-                tracing::warn!(%error, "a message was not stored: its publisher gets basic.nack");
+                tracing::debug!(%error, "a message was not stored: its publisher gets basic.nack");
                 let nack = basic::Nack { delivery_tag, multiple: false, requeue: false };
                 self.send(number, &Method::BasicNack(nack));
                 Ok(true)
@@ -323,6 +320,8 @@ impl Session {
         gathered.messages.clear();
         gathered.groups.clear();
         gathered.now = 0;
+        // What routes remember of their queues' places is void now.
+        gathered.batch = self.routes.next_batch();
         aftermath.carry_out(&vhost);
         if let Some(queue) = aftermath.pressure.take() {
             self.pressure = Some(queue);
@@ -337,7 +336,6 @@ impl Session {
             }
             self.confirm();
         }
-        self.card.link.traffic.received_frames.fetch_add(1, Ordering::Relaxed);
     }
 }
 
