@@ -28,9 +28,6 @@ pub(super) enum Progress {
 
 const NO_HEADER: &str = "expected content header for class 60, got non content header frame instead";
 const NO_BODY: &str = "expected content body, got non content body frame instead";
-/// Body bytes set aside at the announcement; more comes with the bytes themselves.
-const RESERVED: u64 = 1 << 20;
-
 impl Assembly {
     pub(super) fn new(publish: &basic::Publish<'_>) -> Self {
         Assembly {
@@ -85,8 +82,8 @@ impl Assembly {
             return Err((failure, PUBLISH));
         }
         self.properties = Some(header.properties.into());
+        // Memory is taken as the bytes come: an announcement costs nothing.
         self.body_size = header.body_size;
-        self.body.reserve(header.body_size.min(RESERVED) as usize);
         Ok(if header.body_size == 0 { Progress::Whole } else { Progress::More })
     }
 
