@@ -13,7 +13,7 @@ import socket
 import pytest
 
 import ctl_run
-from ctl_differences import DIFFERENCES
+from ctl_differences import DIFFERENCES, LOOSE
 
 PORT = int(os.environ.get("AMQP_PORT", "5672"))
 CTL = os.environ.get("CTL", "rabbitmqctl")
@@ -40,6 +40,9 @@ def shown(result):
 def test_line(name, results):
     wanted, got = RECORDED[name], results[name]
     if name in DIFFERENCES and DIFFERENCES[name][1](got):
+        return
+    loose = next((alike for concerns, _, alike in LOOSE if concerns(name)), None)
+    if loose and wanted["code"] == got["code"] == 0 and wanted.get("stderr") == got.get("stderr") and loose(wanted, got):
         return
     assert ctl_run.alike(wanted, got), f"wanted:\n{shown(wanted)}\n\ngot:\n{shown(got)}"
 

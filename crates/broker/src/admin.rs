@@ -98,7 +98,7 @@ impl Broker {
         self.access().delete_user(name)?;
         for card in self.node().connections() {
             if card.identity.get().is_some_and(|identity| identity.name == name) {
-                self.node().dismiss(&card, &format!("user '{name}' is deleted"));
+                card.link.request_close(&format!("user '{name}' is deleted"));
             }
         }
         Ok(())
@@ -188,7 +188,7 @@ impl Broker {
     pub fn close_connection(&self, pid: &str, reason: &str) -> bool {
         let card = self.node().connections().into_iter().find(|card| card.pid == pid);
         card.is_some_and(|card| {
-            self.node().dismiss(&card, reason);
+            card.link.request_close(reason);
             true
         })
     }
@@ -198,7 +198,7 @@ impl Broker {
         let cards = self.node().connections().into_iter().filter(|card| {
             vhost.is_none_or(|name| card.vhost.get().is_some_and(|vhost| &*vhost.name == name))
         });
-        cards.map(|card| self.node().dismiss(&card, reason)).count()
+        cards.map(|card| card.link.request_close(reason)).count()
     }
 
     /// Switches the firehose of a vhost. It is off after a restart.

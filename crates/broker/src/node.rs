@@ -139,7 +139,7 @@ impl Node {
         let Some(vhost) = self.vhosts.write().remove(name) else { return Ok(()) };
         for card in self.connections() {
             if card.vhost.get().is_some_and(|v| Arc::ptr_eq(v, &vhost)) {
-                self.dismiss(&card, &format!("vhost '{name}' is down"));
+                card.link.request_close(&format!("vhost '{name}' is down"));
             }
         }
         if let Err(error) = vhost.store.close() {
@@ -178,16 +178,6 @@ impl Node {
     /// Bytes of messages held in memory.
     pub(crate) fn message_memory(&self) -> u64 {
         self.around.memory.held()
-    }
-
-    /// Asks a connection to end; from now on no listing shows it.
-    pub(crate) fn dismiss(&self, card: &ConnectionCard, reason: &str) {
-        card.link.request_close(reason);
-        self.unlist(card);
-    }
-
-    fn unlist(&self, card: &ConnectionCard) {
-        self.connections.lock().remove(&card.link.id);
     }
 
     pub(crate) fn next_id(&self) -> u64 {

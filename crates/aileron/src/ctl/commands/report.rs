@@ -64,7 +64,7 @@ fn start(session: &mut Session, out: &mut String) -> Result<(), Failure> {
     out.push_str(&format!("{}\n", erlang::pretty(&arguments)));
     announce(
         session,
-        &format!("Listing RabbitMQ-specific environment variables defined on node {node}..."),
+        &format!("Listing RabbitMQ-specific environment variables defined on node {node}"),
         out,
     );
     if let Some(Term::List(variables)) = process.get("variables") {

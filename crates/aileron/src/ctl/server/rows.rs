@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use amqp::table::{FieldTable, Value};
-use broker::access::{User, VhostRecord};
+use broker::access::{DEFAULT_VHOST, User, VhostRecord};
 use broker::info::{BindingInfo, ChannelInfo, ConnectionInfo, ConsumerInfo, ExchangeInfo, QueueInfo};
 
 use super::super::term::Term;
@@ -158,13 +158,14 @@ pub(super) fn user(user: &User, column: &str) -> Term {
     }
 }
 
-/// A vhost's cell. One made by `add_vhost` without a description has an empty text for tags there.
+/// A vhost's cell. The tags that `add_vhost` was given are kept by RabbitMQ as one text, also when there are none;
+/// a list are only those of the vhost that a first start makes.
 pub(super) fn vhost(vhost: &VhostRecord, column: &str, node: &str) -> Term {
     match column {
         "name" => Term::text(&vhost.name),
         "description" => Term::text(&vhost.description),
-        "tags" if vhost.tags.is_empty() && vhost.description.is_empty() => Term::text(""),
-        "tags" => atoms(&vhost.tags),
+        "tags" if vhost.name == DEFAULT_VHOST => atoms(&vhost.tags),
+        "tags" => Term::text(vhost.tags.join(",")),
         "default_queue_type" => Term::atom("undefined"),
         "tracing" => vhost.tracing.into(),
         "cluster_state" => Term::List(vec![Term::pair(node, Term::atom("running"))]),
