@@ -77,8 +77,6 @@ pub(crate) struct Deliveries {
     consumers_outstanding: u32,
     /// `basic.qos` with `global`: the limit all consumers of the channel share; 0 is none.
     pub(crate) prefetch_limit: u16,
-    /// The client asked for silence with `channel.flow`.
-    pub(crate) paused: bool,
 }
 
 /// One delivery that waits for its acknowledgement.
@@ -264,7 +262,7 @@ impl Outbox {
         }
         let shared_limit = u32::from(deliveries.prefetch_limit);
         let spent = shared_limit != 0 && !consumer.no_ack && deliveries.consumers_outstanding >= shared_limit;
-        if deliveries.paused || spent || !consumer.has_credit() {
+        if spent || !consumer.has_credit() {
             return Err(Refusal::Credit);
         }
         Ok(())

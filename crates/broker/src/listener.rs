@@ -146,7 +146,6 @@ async fn connection(node: Arc<Node>, socket: TcpStream, peer: SocketAddr) {
         state: AtomicU8::new(0),
         channels: Mutex::default(),
     });
-    node.opened_connections.fetch_add(1, Ordering::Relaxed);
     node.register(&card);
     tracing::debug!(connection = %card.name, "accepted");
     let ended = serve(socket, Arc::clone(&node), Arc::clone(&card)).await;

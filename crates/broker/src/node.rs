@@ -37,7 +37,6 @@ pub(crate) struct Node {
     connections: Mutex<BTreeMap<u64, Arc<ConnectionCard>>>,
     around: Surroundings,
     pids: AtomicU64,
-    pub(crate) opened_connections: AtomicU64,
     /// No more connections are taken.
     pub(crate) stopping: AtomicBool,
     /// A connection ended.
@@ -102,7 +101,6 @@ impl Node {
             connections: Mutex::default(),
             around,
             pids: AtomicU64::new(1),
-            opened_connections: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             ended: Notify::new(),
             stop: Notify::new(),
@@ -235,8 +233,9 @@ impl Node {
         for vhost in self.vhosts() {
             if vhost.store.log.state() == journal::State::Healthy {
                 vhost.store.append_deferred();
-                vhost.reclaim();
             }
+            // A full disk above all needs what is dead to go.
+            vhost.reclaim();
             vhost.store.trim_pages();
         }
     }

@@ -242,6 +242,29 @@ fn a_full_disk_refuses_and_recovers() {
 }
 
 #[test]
+fn consuming_makes_room_on_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FaultyStorage::new();
+    disk.limit(Some(8 * SEGMENT));
+    let life = Life::start(folder.path(), &disk);
+    let confirmed = life.run(async |channel| {
+        declare(&channel, "orders").await;
+        publish(&channel, "orders", 0..12_000, 1000).await
+    });
+    assert!(!confirmed.is_empty() && confirmed.len() < 12_000, "{} were confirmed", confirmed.len());
+    let found = life.run(async |channel| drain(&channel, "orders").await);
+    assert!(is_ascending(&found) && found.len() >= confirmed.len());
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !life.broker.status().alarms.is_empty() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", life.broker.status().alarms);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let after = life.run(async |channel| publish(&channel, "orders", 20_000..20_100, 1000).await);
+    assert_eq!(after.len(), 100, "the room is used again");
+    life.end();
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let disk = FaultyStorage::new();

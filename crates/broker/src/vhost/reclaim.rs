@@ -20,9 +20,12 @@ struct Found {
 impl Vhost {
     /// Gives back all segments that are worth it. Blocks on the disk.
     pub(crate) fn reclaim(&self) {
+        if self.store.log.state() == journal::State::Failed {
+            return;
+        }
         while let Some(segment) = self.store.log.victim() {
             if let Err(error) = self.reclaim_segment(segment) {
-                tracing::warn!(vhost = %self.name, %error, "disk space could not be given back; tried again later");
+                tracing::debug!(vhost = %self.name, %error, "disk space could not be given back; tried again soon");
                 return;
             }
         }
