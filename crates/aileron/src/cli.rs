@@ -1,4 +1,4 @@
-//! The command line: `aileron serve | ctl | config`, and `rabbitmqctl` when called by that name.
+//! The command line: `aileron serve | ctl | services | config`, and `rabbitmqctl` when called by that name.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, ConfigError, Sources};
 use crate::ctl;
 use crate::serve;
+use crate::services::{self, ServicesArgs};
 
 /// Exit code for wrong configuration, as `sysexits.h` has it.
 const EXIT_CONFIG: u8 = 78;
@@ -39,6 +40,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         line: Vec<String>,
     },
+    /// Say which shared services run here and whether they are well
+    Services(ServicesArgs),
     /// Check the configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -96,6 +99,7 @@ fn dispatch(command: Command) -> ExitCode {
     match command {
         Command::Serve(arguments) => with_config(arguments, |config| serve(&config)),
         Command::Ctl { line } => run_ctl(&line),
+        Command::Services(arguments) => services::run(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => with_config(arguments, |config| {
             say(&match &config.file {
                 Some(path) => format!("{} is good", path.display()),

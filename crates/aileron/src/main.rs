@@ -1,12 +1,14 @@
 //! aileron: the shared services of an OpenStack controller in one binary.
 //!
 //! This room reads the command line, wires the others together and gives the exit code. `config` is
-//! what is in force, `ctl` is rabbitmqctl, `serve` is the daemon.
+//! what is in force, `ctl` is rabbitmqctl, `serve` is the daemon, `services` is the view
+//! of what runs beside it.
 
 mod cli;
 mod config;
 mod ctl;
 mod serve;
+mod services;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,112 @@
+//! What a host shows without being asked: the raw material of discovery.
+//!
+//! `local` collects it on this host; a view is plain data, so that finding members in it can be
+//! tested with recorded ones and a view of another host can come over ssh.
+
+mod local;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+pub use local::collect;
+
+/// One host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// The host's short name.
+    pub host: String,
+    /// Its addresses, loopback among them.
+    pub addresses: Vec<IpAddr>,
+    /// Who listens on TCP.
+    pub listeners: Vec<Listener>,
+    /// Processes of services we know, in the host's network namespace.
+    pub processes: Vec<Process>,
+    /// Containers, stopped ones too.
+    pub containers: Vec<Container>,
+    /// systemd units that start with the host.
+    pub units: BTreeSet<String>,
+    /// Configuration files by path, those that could be read.
+    pub files: BTreeMap<String, String>,
+    /// Configuration files that are there and could not be read.
+    pub denied: BTreeSet<String>,
+}
+
+/// A listening TCP socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whose it is, where that can be seen and the process is one of ours to know.
+    pub pid: Option<u32>,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number on the host.
+    pub pid: u32,
+    /// Its name as the kernel has it, at most 15 characters.
+    pub name: String,
+    /// Its command line.
+    pub arguments: Vec<String>,
+    /// The container it runs in, by id or name.
+    pub container: Option<String>,
+}
+
+/// A container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// The image's name.
+    pub image: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// The engine: podman or docker.
+    pub engine: String,
+}
+
+impl View {
+    /// The processes of a name.
+    pub fn named<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a Process> {
+        self.processes.iter().filter(move |process| names.contains(&process.name.as_str()))
+    }
+
+    /// Where a process listens.
+    pub fn listening(&self, pid: u32) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().filter(move |one| one.pid == Some(pid)).map(|one| one.address)
+    }
+
+    /// Whether anybody listens on a port.
+    pub fn listens_on(&self, port: u16) -> Option<SocketAddr> {
+        self.listeners.iter().map(|one| one.address).find(|address| address.port() == port)
+    }
+
+    /// The first of the units that is enabled.
+    pub fn enabled<'a>(&self, units: &[&'a str]) -> Option<&'a str> {
+        units.iter().copied().find(|unit| self.units.contains(*unit))
+    }
+
+    /// Why a service that is not seen running should be: an enabled unit, or a container of that name which
+    /// exists and has stopped.
+    pub fn expected(&self, units: &[&str], container: &str) -> Option<String> {
+        if let Some(unit) = self.enabled(units) {
+            return Some(format!("unit {unit} is enabled"));
+        }
+        let stopped = self.containers.iter().find(|one| one.name == container && !one.running)?;
+        Some(format!("{} container {} has stopped", stopped.engine, stopped.name))
+    }
+
+    /// The address to connect to for a socket that listens on `address`: itself, or loopback where it
+    /// listens on all.
+    pub fn reachable(address: SocketAddr) -> (String, u16) {
+        let host = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_string(),
+            IpAddr::V6(ip) if ip.is_unspecified() => "::1".to_string(),
+            ip => ip.to_string(),
+        };
+        (host, address.port())
+    }
+}
