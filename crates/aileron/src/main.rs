@@ -2,13 +2,14 @@
 //!
 //! This room reads the command line, wires the others together and gives the exit code. `config` is
 //! what is in force, `ctl` is rabbitmqctl, `serve` is the daemon, `services` is the view
-//! of what runs beside it.
+//! of what runs beside it, `systemd` what the service manager is told.
 
 mod cli;
 mod config;
 mod ctl;
 mod serve;
 mod services;
+mod systemd;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,6 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::linux::net::SocketAddrExt;
 use std::sync::Arc;
 
 use broker::{Broker, Settings, StartError};
@@ -14,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{self, Config, Watermark};
 use crate::ctl::server::{Facts, Server};
 use crate::ctl::term::Term;
+use crate::systemd;
 
 /// Why the daemon ends other than by being asked to.
 #[derive(Debug, thiserror::Error)]
@@ -74,13 +74,15 @@ async fn serve(config: &Config) -> Result<(), ServeError> {
     };
     open.send_replace(Some(broker.clone()));
     announce(&broker);
+    let watchdog = tokio::spawn(systemd::feed_watchdog(broker.clone()));
     tokio::select! {
         () = broker.stop_requested() => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
     tracing::info!("stopping");
-    tell_systemd("STOPPING=1");
+    watchdog.abort();
+    systemd::tell("STOPPING=1");
     broker.shutdown().await;
     control.abort();
     // The socket goes with its task.
@@ -155,20 +157,5 @@ fn announce(broker: &Broker) {
         let _ = writeln!(out, "aileron: amqp listening on {address}");
     }
     let _ = writeln!(out, "aileron: ready").and_then(|()| out.flush());
-    tell_systemd("READY=1");
-}
-
-/// Sends a state to the service manager, if it asked for one (`sd_notify`'s protocol: one datagram).
-fn tell_systemd(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() else { return };
-    let text = path.to_string_lossy();
-    let sent = match text.strip_prefix('@') {
-        Some(name) => std::os::unix::net::SocketAddr::from_abstract_name(name)
-            .and_then(|address| socket.send_to_addr(state.as_bytes(), &address)),
-        None => socket.send_to(state.as_bytes(), &path),
-    };
-    if let Err(error) = sent {
-        tracing::warn!(%error, "the service manager could not be told {state}");
-    }
+    systemd::tell("READY=1");
 }

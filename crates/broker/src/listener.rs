@@ -152,6 +152,10 @@ async fn connection(node: Arc<Node>, socket: TcpStream, peer: SocketAddr) {
     node.unregister(&card);
     match ended {
         Ends::Orderly => tracing::debug!(connection = %card.name, "closed"),
+        // Checks of health come and go like this, every few seconds: a load balancer's, our own watchdog's.
+        Ends::Lost if card.identity.get().is_none() => {
+            tracing::debug!(connection = %card.name, "the client went without logging in");
+        }
         Ends::Lost => tracing::info!(connection = %card.name, "the client went without closing"),
         Ends::Silent => tracing::warn!(connection = %card.name, "no heartbeats from the client: closed"),
         Ends::Slow => tracing::warn!(connection = %card.name, "the handshake took too long: closed"),
