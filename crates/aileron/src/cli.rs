@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigError, Sources};
 use crate::ctl;
+use crate::generate::{self, GenerateCommand};
 use crate::serve;
 use crate::services::{self, ServicesArgs};
 
@@ -45,6 +46,9 @@ enum Command {
     /// Check the configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Write man pages or shell completions; packages are made with it
+    #[command(subcommand, hide = true)]
+    Generate(GenerateCommand),
 }
 
 #[derive(Subcommand)]
@@ -109,6 +113,14 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Config(ConfigCommand::Show(arguments)) => {
             with_config(arguments, |config| say(config::as_toml(&config).trim_end()))
         }
+        Command::Generate(what) => match generate::run(&what, Cli::command()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                // Nobody left to tell if standard error is closed.
+                let _ = writeln!(std::io::stderr(), "aileron: cannot write what was generated: {error}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

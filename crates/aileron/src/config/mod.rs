@@ -178,6 +178,11 @@ pub(crate) fn client_socket(config: &Config) -> PathBuf {
     }
 }
 
+/// Every key with what it allows, in the order in which they are shown.
+pub(crate) fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    schema::KEYS.iter().map(|key| (key.name, key.allowed))
+}
+
 fn default_data_dir() -> PathBuf {
     let root =
         std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
