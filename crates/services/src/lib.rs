@@ -17,6 +17,7 @@
 pub mod answer;
 pub mod ask;
 pub mod credentials;
+pub mod haproxy;
 pub mod memcached;
 pub mod place;
 pub mod reach;

@@ -21,17 +21,20 @@ use crate::view::View;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// The balancer in front of all APIs.
+    Haproxy,
     /// The token and metadata cache.
     Memcached,
 }
 
 impl Kind {
     /// All of them, in the order of the overview.
-    pub const ALL: &[Kind] = &[Kind::Memcached];
+    pub const ALL: &[Kind] = &[Kind::Haproxy, Kind::Memcached];
 
     /// Its name in all outputs.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::Haproxy => "haproxy",
             Kind::Memcached => "memcached",
         }
     }
@@ -44,6 +47,7 @@ impl Kind {
     /// What can be done with it.
     pub fn examine(self) -> &'static dyn Examine {
         match self {
+            Kind::Haproxy => &Room::<crate::haproxy::Haproxy>(PhantomData),
             Kind::Memcached => &Room::<crate::memcached::Memcached>(PhantomData),
         }
     }
