@@ -14,7 +14,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::service::Kind;
 
@@ -22,7 +22,7 @@ use crate::service::Kind;
 const FILE_MAX: u64 = 1 << 20;
 
 /// One section.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
     /// The user's name.
     #[serde(default)]
@@ -43,9 +43,26 @@ impl fmt::Debug for Credential {
 }
 
 /// What is configured for all kinds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, Credential>", into = "BTreeMap<String, Credential>")]
 pub struct Credentials {
     sections: BTreeMap<Kind, Credential>,
+}
+
+impl From<BTreeMap<String, Credential>> for Credentials {
+    /// As another aileron sends them: what this one has no kind for is left out.
+    fn from(sections: BTreeMap<String, Credential>) -> Self {
+        let known = |name: &str| Kind::ALL.iter().copied().find(|kind| kind.name() == name);
+        let sections =
+            sections.into_iter().filter_map(|(name, section)| Some((known(&name)?, section))).collect();
+        Credentials { sections }
+    }
+}
+
+impl From<Credentials> for BTreeMap<String, Credential> {
+    fn from(credentials: Credentials) -> Self {
+        credentials.sections.into_iter().map(|(kind, section)| (kind.name().to_string(), section)).collect()
+    }
 }
 
 /// Why a credentials file is not used.

@@ -12,12 +12,15 @@
 //! 4. [`verdict`]: ok, degraded, failed or unknown, with findings: a stable code, the cause in
 //!    words, the next command to type.
 //!
+//! Which hosts there are says an [`inventory`]; how one is reached, [`reach`].
+//!
 //! Nothing here writes to a service or knows a screen: `aileron services` prints.
 
 pub mod answer;
 pub mod ask;
 pub mod credentials;
 pub mod haproxy;
+pub mod inventory;
 pub mod memcached;
 pub mod place;
 pub mod reach;

@@ -1,13 +1,13 @@
 //! The host this process runs on.
 
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::Command;
 
-use super::{FILE_MAX, Stream};
+use super::{FILE_MAX, Stream, program};
 use crate::answer::Trouble;
 use crate::place::Place;
 
@@ -23,18 +23,13 @@ pub(super) async fn connect(place: &Place) -> Result<Stream, Trouble> {
 }
 
 /// The program is killed when the caller stops waiting. Texts are asked for in English, whatever the locale.
-pub(super) async fn run(program: &str, arguments: &[&str]) -> Result<Output, Trouble> {
-    Command::new(program)
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Trouble::Denied(format!("{program} is not installed")),
-            _ => Trouble::from_io(&error, &format!("running {program}")),
-        })
+pub(super) async fn run(name: &str, arguments: &[&str]) -> Result<Output, Trouble> {
+    program::output(Command::new(name).args(arguments).env("LC_ALL", "C")).await.map_err(|error| match error
+        .kind()
+    {
+        std::io::ErrorKind::NotFound => Trouble::Denied(format!("{name} is not installed")),
+        _ => Trouble::from_io(&error, &format!("running {name}")),
+    })
 }
 
 pub(super) async fn read(path: &Path) -> Result<Vec<u8>, Trouble> {

@@ -1,6 +1,11 @@
 //! How a host is reached: as the one we run on, or by ssh.
 
+mod complaint;
+mod control;
 mod local;
+mod program;
+mod ssh;
+mod tunnel;
 
 use std::path::Path;
 use std::pin::Pin;
@@ -9,6 +14,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+pub(crate) use ssh::quoted;
+pub use ssh::{Become, Ssh, UnsafeArgument};
+use tunnel::Tunnel;
 
 use crate::answer::Trouble;
 use crate::place::Place;
@@ -21,30 +30,36 @@ pub const FILE_MAX: u64 = 4 << 20;
 pub enum Reach {
     /// The host this process runs on.
     Local,
+    /// Another one.
+    Ssh(Box<Ssh>),
 }
 
 impl Reach {
     pub(crate) async fn connect(&self, place: &Place) -> Result<Stream, Trouble> {
         match self {
             Reach::Local => local::connect(place).await,
+            Reach::Ssh(ssh) => ssh.connect(place).await,
         }
     }
 
     pub(crate) async fn dial(&self, place: &Place) -> Result<Place, Trouble> {
         match self {
             Reach::Local => Ok(place.clone()),
+            Reach::Ssh(ssh) => ssh.dial(place).await,
         }
     }
 
     pub(crate) async fn run(&self, program: &str, arguments: &[&str]) -> Result<Output, Trouble> {
         match self {
             Reach::Local => local::run(program, arguments).await,
+            Reach::Ssh(ssh) => ssh.run(program, arguments).await,
         }
     }
 
     pub(crate) async fn read(&self, path: &Path) -> Result<Vec<u8>, Trouble> {
         match self {
             Reach::Local => local::read(path).await,
+            Reach::Ssh(ssh) => ssh.read(path).await,
         }
     }
 }
@@ -56,6 +71,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
+    /// Through ssh.
+    Tunnel(Box<Tunnel>),
 }
 
 impl AsyncRead for Stream {
@@ -67,6 +84,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tunnel(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
         }
     }
 }
@@ -80,6 +98,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tunnel(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
         }
     }
 
@@ -87,6 +106,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tunnel(stream) => Pin::new(stream.as_mut()).poll_flush(context),
         }
     }
 
@@ -94,6 +114,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tunnel(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
         }
     }
 }

@@ -1,58 +1,113 @@
-//! The view of the host this process runs on, from `/proc`, `/etc` and the container engine.
+//! The view of the host this process runs on, from `/proc`, `/etc` and the engines' files.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use super::{Listener, Process, View};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+
+use super::raw::{Raw, RawProcess, named_file};
+use super::{View, containers, sources};
 use crate::reach::FILE_MAX;
-use crate::service::Kind;
 
 /// Looks at this host. What may not be seen is left out: discovery works without root as far as it goes.
-pub fn collect(host: &str) -> View {
-    let daemons: BTreeSet<&str> =
-        Kind::ALL.iter().flat_map(|kind| kind.examine().daemons()).copied().collect();
-    let processes = processes(&daemons);
-    let mut view = View { host: host.to_string(), units: units(), ..View::default() };
-    view.listeners = listeners(&processes);
-    let globs = Kind::ALL.iter().flat_map(|kind| kind.examine().files());
-    for path in globs.filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten() {
-        take(&mut view, &path);
-    }
-    for argument in processes.iter().flat_map(|process| &process.arguments) {
-        // Options like --defaults-file=/etc/my.cnf name a file behind the equals sign.
-        let named = argument.split_once('=').map_or(argument.as_str(), |(_, value)| value);
-        if named.starts_with('/') {
-            take(&mut view, Path::new(named));
+pub fn collect() -> View {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut raw = Raw { name, processes: processes(), units: units(), ..Raw::default() };
+    read_network(&mut raw);
+    for pattern in sources::files().into_iter().chain([containers::PODMAN_LIST, containers::DOCKER_STATES]) {
+        for path in glob::glob(pattern).into_iter().flatten().flatten() {
+            take(&mut raw, &path);
         }
     }
-    view.addresses = addresses();
-    view.processes = processes;
-    view
+    for word in raw.processes.iter().flat_map(RawProcess::arguments).collect::<Vec<_>>() {
+        if let Some(path) = named_file(&word) {
+            take(&mut raw, Path::new(path));
+        }
+    }
+    take_from_containers(&mut raw);
+    raw.into_view()
 }
 
-fn take(view: &mut View, path: &Path) {
+/// The addresses of this host, and nothing else of it.
+pub fn addresses() -> Vec<IpAddr> {
+    let mut raw = Raw::default();
+    read_network(&mut raw);
+    raw.into_view().addresses
+}
+
+fn read_network(raw: &mut Raw) {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    raw.sockets = read("/proc/net/tcp") + &read("/proc/net/tcp6");
+    raw.routes = read("/proc/net/fib_trie");
+    raw.addresses6 = read("/proc/net/if_inet6");
+}
+
+fn take(raw: &mut Raw, path: &Path) {
     let name = path.display().to_string();
-    if view.files.contains_key(&name) || !fs::metadata(path).is_ok_and(|about| about.is_file()) {
+    if raw.files.contains_key(&name) || !fs::metadata(path).is_ok_and(|about| about.is_file()) {
         return;
     }
+    keep(raw, name, File::open(path));
+}
+
+fn keep(raw: &mut Raw, name: String, file: std::io::Result<File>) {
     let mut bytes = Vec::new();
-    match fs::File::open(path).and_then(|file| file.take(FILE_MAX).read_to_end(&mut bytes)) {
+    match file.and_then(|file| file.take(FILE_MAX).read_to_end(&mut bytes)) {
         Ok(_) if !bytes.contains(&0) => {
-            view.files.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+            raw.denied.remove(&name);
+            raw.files.insert(name, String::from_utf8_lossy(&bytes).into_owned());
         }
         Ok(_) => {}
         Err(_) => {
-            view.denied.insert(name);
+            raw.denied.insert(name);
         }
     }
+}
+
+/// Files of the daemons that run in containers: these are the ones in force, so they replace the host's own
+/// of the same name.
+fn take_from_containers(raw: &mut Raw) {
+    let contained: Vec<_> = raw
+        .processes
+        .iter()
+        .filter(|one| one.name != containers::MONITOR)
+        .filter(|one| one.monitored.is_some() || containers::id_in(&one.cgroup).is_some())
+        .map(|one| (one.pid, one.name.clone(), one.arguments()))
+        .collect();
+    for (pid, name, arguments) in contained {
+        let root = format!("/proc/{pid}/root");
+        let Ok(folder) = File::open(&root) else { continue };
+        let named = arguments.iter().filter_map(|word| named_file(word)).map(ToString::to_string);
+        let usual = sources::files_of(&name)
+            .into_iter()
+            .filter_map(|pattern| glob::glob(&format!("{root}{pattern}")).ok())
+            .flatten()
+            .flatten()
+            .filter_map(|path| path.to_str()?.strip_prefix(&root).map(ToString::to_string));
+        for path in usual.chain(named).collect::<BTreeSet<_>>() {
+            if let Some(file) = beneath(&folder, &path) {
+                keep(raw, path, Ok(file));
+            }
+        }
+    }
+}
+
+/// Opens a plain file of another root; its links are followed as they are seen from there, never out of it.
+fn beneath(root: &File, path: &str) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file: OwnedFd = openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
+    let file = File::from(file);
+    file.metadata().is_ok_and(|about| about.is_file()).then_some(file)
 }
 
 /// Processes of known names in our own network namespace: another namespace is another host's, or a
 /// network of containers that cannot be reached as the host is.
-fn processes(daemons: &BTreeSet<&str>) -> Vec<Process> {
+fn processes() -> Vec<RawProcess> {
+    let daemons = sources::daemons();
     let own = fs::read_link("/proc/self/ns/net").ok();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -62,7 +117,7 @@ fn processes(daemons: &BTreeSet<&str>) -> Vec<Process> {
         let folder = entry.path();
         let Ok(name) = fs::read_to_string(folder.join("comm")) else { continue };
         let name = name.trim_end().to_string();
-        if !daemons.contains(name.as_str()) {
+        if name != containers::MONITOR && !daemons.contains(name.as_str()) {
             continue;
         }
         // Without root the namespace of another user's process cannot be read: take it for ours.
@@ -70,96 +125,82 @@ fn processes(daemons: &BTreeSet<&str>) -> Vec<Process> {
         if theirs.is_some() && theirs != own {
             continue;
         }
-        let line = fs::read(folder.join("cmdline")).unwrap_or_default();
-        let arguments: Vec<String> = line
-            .split(|byte| *byte == 0)
-            .filter(|word| !word.is_empty())
-            .map(|word| String::from_utf8_lossy(word).into_owned())
-            .collect();
-        found.push(Process { pid, name, arguments, container: None });
+        found.push(RawProcess {
+            pid,
+            name,
+            line: fs::read(folder.join("cmdline")).unwrap_or_default(),
+            cgroup: fs::read_to_string(folder.join("cgroup")).unwrap_or_default(),
+            inodes: inodes(&folder),
+            monitored: None,
+        });
     }
-    found.sort_by_key(|process| process.pid);
+    name_monitored(&mut found);
     found
 }
 
-fn listeners(processes: &[Process]) -> Vec<Listener> {
-    let mut owners = HashMap::new();
-    for process in processes {
-        let folder = format!("/proc/{}/fd", process.pid);
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(link) = fs::read_link(entry.path()) else { continue };
-            let inode = link.to_str().and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']'));
-            if let Some(inode) = inode.and_then(|text| text.parse::<u64>().ok()) {
-                owners.insert(inode, process.pid);
-            }
-        }
-    }
-    ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .flat_map(|text| text.lines().filter_map(listening_line).collect::<Vec<_>>())
-        .map(|(address, inode)| Listener { address, pid: owners.get(&inode).copied() })
+fn inodes(folder: &Path) -> Vec<u64> {
+    fs::read_dir(folder.join("fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let link = fs::read_link(entry.path()).ok()?;
+            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        })
         .collect()
 }
 
-/// Address and inode of a line of `/proc/net/tcp` whose socket listens (state 0A).
-fn listening_line(line: &str) -> Option<(SocketAddr, u64)> {
-    let mut words = line.split_ascii_whitespace();
-    let local = words.nth(1)?;
-    if words.nth(1)? != "0A" {
-        return None;
+/// Where no cgroup tells the container (`--cgroups=disabled`), an ancestor does: the container's monitor.
+fn name_monitored(found: &mut [RawProcess]) {
+    let monitors: Vec<(u32, Option<String>)> = found
+        .iter()
+        .filter(|one| one.name == containers::MONITOR)
+        .map(|one| {
+            let words = one.arguments();
+            let id = words.iter().position(|word| word == "-c").and_then(|place| words.get(place + 1));
+            (one.pid, id.cloned())
+        })
+        .collect();
+    if monitors.is_empty() {
+        return;
     }
-    let inode = words.nth(5)?.parse().ok()?;
-    let (address, port) = local.split_once(':')?;
-    Some((SocketAddr::new(hex_address(address)?, u16::from_str_radix(port, 16).ok()?), inode))
+    for process in found.iter_mut().filter(|one| one.name != containers::MONITOR) {
+        let mut pid = process.pid;
+        // A container's own tree of processes is flat; a loop cannot be, but costs nothing to bound.
+        for _ in 0..32 {
+            let Some(above) = parent(pid).filter(|above| *above > 1) else { break };
+            if let Some((_, id)) = monitors.iter().find(|(monitor, _)| *monitor == above) {
+                process.monitored.clone_from(id);
+                break;
+            }
+            pid = above;
+        }
+    }
 }
 
-/// The kernel prints an address as 32-bit words in the machine's order.
-fn hex_address(text: &str) -> Option<IpAddr> {
-    let mut bytes = Vec::with_capacity(16);
-    for start in (0..text.len()).step_by(8) {
-        let word = u32::from_str_radix(text.get(start..start + 8)?, 16).ok()?;
-        bytes.extend(word.to_ne_bytes());
-    }
-    if let Ok(four) = <[u8; 4]>::try_from(bytes.as_slice()) {
-        return Some(IpAddr::V4(Ipv4Addr::from(four)));
-    }
-    let sixteen = Ipv6Addr::from(<[u8; 16]>::try_from(bytes.as_slice()).ok()?);
-    Some(sixteen.to_ipv4_mapped().map_or(IpAddr::V6(sixteen), IpAddr::V4))
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; the parent stands behind it.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Units that a target wants: what `systemctl is-enabled` looks at.
 fn units() -> BTreeSet<String> {
-    let wanted = "/etc/systemd/system/*.wants/*";
-    glob::glob(wanted)
-        .into_iter()
+    sources::UNIT_FOLDERS
+        .iter()
+        .filter_map(|pattern| glob::glob(pattern).ok())
         .flatten()
         .flatten()
         .filter_map(|path| Some(path.file_name()?.to_str()?.to_string()))
+        .filter(|name| !is_masked(name))
         .collect()
 }
 
-/// The host's own addresses: the kernel's table of local routes, and the list of IPv6 addresses.
-fn addresses() -> Vec<IpAddr> {
-    let mut all = BTreeMap::new();
-    let table = fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
-    let mut last = None;
-    for line in table.lines().map(str::trim) {
-        if let Some(address) = line.strip_prefix("|-- ") {
-            last = address.parse::<Ipv4Addr>().ok();
-        } else if line == "/32 host LOCAL"
-            && let Some(address) = last
-        {
-            all.insert(IpAddr::V4(address), ());
-        }
-    }
-    for line in fs::read_to_string("/proc/net/if_inet6").unwrap_or_default().lines() {
-        let digits = line.split_ascii_whitespace().next().unwrap_or_default();
-        if let Ok(number) = u128::from_str_radix(digits, 16) {
-            all.insert(IpAddr::V6(Ipv6Addr::from(number)), ());
-        }
-    }
-    all.into_keys().collect()
+fn is_masked(unit: &str) -> bool {
+    ["/etc", "/run"].iter().any(|root| {
+        let file = format!("{root}/systemd/system/{unit}");
+        fs::read_link(file).is_ok_and(|target| target == Path::new("/dev/null"))
+    })
 }
 
 #[cfg(test)]
@@ -167,23 +208,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listening_line_gives_address_and_inode() {
-        let line = "   1: 0100007F:2B67 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0";
-        assert_eq!(listening_line(line), Some(("127.0.0.1:11111".parse().unwrap(), 4711)));
-        let connected = line.replace(" 0A ", " 01 ");
-        assert_eq!(listening_line(&connected), None);
-        assert_eq!(listening_line("  sl  local_address rem_address   st"), None);
-    }
-
-    #[test]
-    fn an_ipv6_line_is_read_and_a_mapped_one_is_ipv4() {
-        assert_eq!(hex_address("00000000000000000000000001000000"), Some("::1".parse().unwrap()));
-        assert_eq!(hex_address("0000000000000000FFFF00000100007F"), Some("127.0.0.1".parse().unwrap()));
-        assert_eq!(hex_address("0100007"), None);
-    }
-
-    #[test]
     fn this_host_has_loopback() {
         assert!(addresses().contains(&"127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_link_out_of_a_containers_root_leads_nowhere() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        fs::write(root.path().join("etc/real"), "inside").unwrap();
+        std::os::unix::fs::symlink("/etc/real", root.path().join("etc/absolute")).unwrap();
+        std::os::unix::fs::symlink("../../../../../etc/passwd", root.path().join("etc/escape")).unwrap();
+        let folder = File::open(root.path()).unwrap();
+        let mut text = String::new();
+        beneath(&folder, "/etc/absolute").unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "inside");
+        assert!(beneath(&folder, "/etc/escape").is_none());
     }
 }

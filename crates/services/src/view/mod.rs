@@ -1,16 +1,23 @@
 //! What a host shows without being asked: the raw material of discovery.
 //!
-//! `local` collects it on this host; a view is plain data, so that finding members in it can be
-//! tested with recorded ones and a view of another host can come over ssh.
+//! `local` collects it on this host, `remote` by a script on another; both end in `raw`, which makes
+//! the view. A view is plain data, so that finding members in it can be tested with recorded ones.
 
+mod containers;
 mod local;
+mod raw;
+pub(crate) mod remote;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use local::collect;
+pub use local::{addresses, collect};
+
+/// TripleO's list of the services of a host, as hiera has it.
+pub(crate) const HIERA_SERVICES: &str = "/etc/puppet/hieradata/service_names.json";
 
 /// One host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,14 +96,45 @@ impl View {
         units.iter().copied().find(|unit| self.units.contains(*unit))
     }
 
-    /// Why a service that is not seen running should be: an enabled unit, or a container of that name which
-    /// exists and has stopped.
+    /// Why a service that is not seen running should be: an enabled unit, a container of that name which
+    /// exists and has stopped, or a deployment tool that gave this host the service. A Pacemaker bundle's
+    /// container is called `NAME-bundle-podman-0`.
     pub fn expected(&self, units: &[&str], container: &str) -> Option<String> {
         if let Some(unit) = self.enabled(units) {
             return Some(format!("unit {unit} is enabled"));
         }
-        let stopped = self.containers.iter().find(|one| one.name == container && !one.running)?;
-        Some(format!("{} container {} has stopped", stopped.engine, stopped.name))
+        let own = [
+            format!("tripleo_{container}.service"),
+            format!("kolla-{container}-container.service"),
+            format!("container-{container}.service"),
+        ];
+        if let Some(unit) = own.iter().find(|unit| self.units.contains(*unit)) {
+            return Some(format!("unit {unit} is enabled"));
+        }
+        let bundle = format!("{container}-bundle-");
+        let stopped = self
+            .containers
+            .iter()
+            .find(|one| (one.name == container || one.name.starts_with(&bundle)) && !one.running);
+        if let Some(stopped) = stopped {
+            return Some(format!("{} container {} has stopped", stopped.engine, stopped.name));
+        }
+        let kolla = format!("/etc/kolla/{container}/config.json");
+        if self.files.contains_key(&kolla) {
+            return Some(format!("Kolla put {kolla} there"));
+        }
+        self.deployed(&[container]).map(|name| format!("TripleO gave this host the service {name}"))
+    }
+
+    /// The first of the services (by TripleO's names) that hiera lists for this host.
+    pub fn deployed<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        #[derive(Deserialize)]
+        struct Hiera {
+            service_names: Vec<String>,
+        }
+        let text = self.files.get(HIERA_SERVICES)?;
+        let listed = serde_json::from_str::<Hiera>(text).ok()?.service_names;
+        names.iter().copied().find(|name| listed.iter().any(|one| one == name))
     }
 
     /// The address to connect to for a socket that listens on `address`: itself, or loopback where it

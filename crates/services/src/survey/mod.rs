@@ -1,24 +1,29 @@
 //! The survey: every host and every member at once, under one deadline, then the verdict.
 //!
-//! Three rounds share the deadline: look at each host, ask the members found there, ask the members
-//! that these know of and nobody has asked yet. What is not there by the end is told as silent.
+//! `report` is one host's part: look at it, ask the members found there, ask the members that these know
+//! of (`asking`). On another host an aileron does that, or we do it through ssh (`remote`). `merge` puts
+//! the reports together, before each kind judges its members. What is not there by the end is told as
+//! silent.
 
-use std::net::IpAddr;
+mod asking;
+mod merge;
+mod remote;
+mod report;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+
+pub use remote::Request;
+pub use report::Report;
 
 use crate::answer::Answer;
-use crate::ask::Ask;
 use crate::credentials::Credentials;
-use crate::place::Place;
 use crate::reach::Reach;
-use crate::service::{Context, Kind, Observation, Target};
+use crate::service::{Context, Kind, Observation};
 use crate::verdict::{Finding, HostVerdict, Overview, Severity, State, Verdict};
-use crate::view;
 
 /// The version of [`Overview`]'s form.
 const VERSION: u32 = 1;
@@ -45,17 +50,6 @@ pub struct Settings {
     pub only: Vec<Kind>,
 }
 
-/// What was seen of one host; this is what an aileron on another host sends.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Report {
-    /// The host's name.
-    pub host: String,
-    /// Its addresses, to know it again when another member names it.
-    pub addresses: Vec<IpAddr>,
-    /// The members there.
-    pub observations: Vec<Observation>,
-}
-
 /// Surveys all hosts and judges what is found.
 pub async fn survey(settings: &Settings) -> Overview {
     let started = Instant::now();
@@ -65,7 +59,7 @@ pub async fn survey(settings: &Settings) -> Overview {
         let settings = settings.clone();
         asked.spawn(async move {
             let begun = Instant::now();
-            let answer = report(&settings, &host, deadline).await;
+            let answer = report::of(&settings, &host, deadline).await;
             (index, answer, millis(begun))
         });
     }
@@ -81,97 +75,21 @@ pub async fn survey(settings: &Settings) -> Overview {
             took_ms,
         });
         if let Answer::Got { facts } = answer {
-            reports.push(facts);
+            reports.push((host.name.clone(), facts));
         }
     }
-    let peers = ask_peers(settings, &reports, deadline).await;
-    let observations: Vec<_> =
-        reports.into_iter().flat_map(|report| report.observations).chain(peers).collect();
-    judge(settings, hosts, &observations, started)
+    judge(settings, hosts, &merge::all(reports), started)
 }
 
-/// Looks at one host and asks the members there.
-async fn report(settings: &Settings, host: &Host, deadline: Instant) -> Answer<Report> {
-    match &*host.reach {
-        Reach::Local => observe(settings, host, deadline).await,
-    }
-}
-
-/// Looks at the host this process runs on and asks the members there.
-pub async fn observe(settings: &Settings, host: &Host, deadline: Instant) -> Answer<Report> {
-    let begun = Instant::now();
-    let name = host.name.clone();
-    let looking = tokio::task::spawn_blocking(move || view::collect(&name));
-    let view = match timeout_at(deadline, looking).await {
-        Ok(Ok(view)) => view,
-        Ok(Err(error)) => return Answer::Broken { cause: format!("looking at the host: {error}") },
-        Err(_) => {
-            return Answer::Silent { doing: "looking at the host".to_string(), after_ms: millis(begun) };
-        }
-    };
-    let targets = wanted(settings).flat_map(|kind| kind.examine().find(&view)).collect();
-    let observations = ask_all(settings, &host.reach, targets, deadline).await;
-    Answer::Got { facts: Report { host: host.name.clone(), addresses: view.addresses, observations } }
+/// Looks at the host this process runs on and asks the members there: what `aileron services` does for an
+/// aileron on another host.
+pub async fn observe(settings: &Settings, deadline: Instant) -> Answer<Report> {
+    let host = Host { name: String::new(), reach: Arc::new(Reach::Local) };
+    report::of(settings, &host, deadline).await
 }
 
 fn wanted(settings: &Settings) -> impl Iterator<Item = Kind> {
     Kind::ALL.iter().copied().filter(|kind| settings.only.is_empty() || settings.only.contains(kind))
-}
-
-/// Asks members that others named and that no host's own view had.
-async fn ask_peers(settings: &Settings, reports: &[Report], deadline: Instant) -> Vec<Observation> {
-    let mut targets: Vec<Target> = Vec::new();
-    for observation in reports.iter().flat_map(|report| &report.observations) {
-        for peer in observation.target.kind.examine().peers(observation) {
-            if !targets.iter().any(|other| same(other, &peer)) && !already_asked(reports, &peer) {
-                targets.push(peer);
-            }
-        }
-    }
-    ask_all(settings, &Arc::new(Reach::Local), targets, deadline).await
-}
-
-fn same(one: &Target, other: &Target) -> bool {
-    one.kind == other.kind && one.place == other.place
-}
-
-/// Whether a peer is a member that its own host has shown: the port and one of the host's addresses or its name.
-fn already_asked(reports: &[Report], peer: &Target) -> bool {
-    let Place::Tcp(host, port) = &peer.place else { return false };
-    let address = host.parse::<IpAddr>().ok();
-    reports.iter().any(|report| {
-        let here = address.map_or(report.host == *host, |address| report.addresses.contains(&address));
-        here && report
-            .observations
-            .iter()
-            .any(|one| one.target.kind == peer.kind && one.target.port == Some(*port))
-    })
-}
-
-/// Asks all at once.
-async fn ask_all(
-    settings: &Settings,
-    reach: &Arc<Reach>,
-    targets: Vec<Target>,
-    deadline: Instant,
-) -> Vec<Observation> {
-    let mut asking = JoinSet::new();
-    for (index, target) in targets.into_iter().enumerate() {
-        let ask = Ask::new(Arc::clone(reach), Arc::clone(&settings.credentials), deadline);
-        asking.spawn(async move {
-            let begun = Instant::now();
-            let examine = target.kind.examine();
-            let answer = match timeout_at(deadline, examine.probe(&target, &ask)).await {
-                Ok(Ok(facts)) => Answer::Got { facts },
-                Ok(Err(trouble)) => trouble.into(),
-                Err(_) => Answer::Silent { doing: ask.last_doing(), after_ms: millis(begun) },
-            };
-            (index, Observation { target, answer, took_ms: millis(begun) })
-        });
-    }
-    let mut all = asking.join_all().await;
-    all.sort_by_key(|(index, _)| *index);
-    all.into_iter().map(|(_, observation)| observation).collect()
 }
 
 fn judge(
