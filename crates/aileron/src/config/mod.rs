@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) journal: Journal,
     /// `[ctl]`
     pub(crate) ctl: Ctl,
+    /// `[services]`
+    pub(crate) services: Services,
     /// `[log]`
     pub(crate) log: Log,
 }
@@ -107,6 +109,19 @@ pub(crate) struct Journal {
 pub(crate) struct Ctl {
     /// The control socket. Default `ctl.sock` in the data folder.
     pub(crate) socket: PathBuf,
+}
+
+/// `[services]`: the view of the shared services.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Services {
+    /// An Ansible inventory that names the controllers. Default: none.
+    pub(crate) inventory: Option<PathBuf>,
+    /// The inventory's group of controllers. Default: the first that is usually called so.
+    pub(crate) group: Option<String>,
+    /// Controllers by name, beside those of the inventory. Default: none, which means this host alone.
+    pub(crate) hosts: Vec<String>,
+    /// A file with names and passwords for the services. Default: none.
+    pub(crate) credentials: Option<PathBuf>,
 }
 
 /// `[log]`

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::{Broker, Config, Ctl, Journal, Log, Node, Watermark, default_data_dir, short_host_name, size};
+use super::{
+    Broker, Config, Ctl, Journal, Log, Node, Services, Watermark, default_data_dir, short_host_name, size,
+};
 
 /// One key.
 pub(super) struct Key {
@@ -82,6 +84,18 @@ pub(super) const KEYS: &[Key] = &[
     key("ctl.socket", "a socket's path of at most 107 bytes", |config, value| {
         put(&mut config.ctl.socket, text(value).filter(|path| path.len() <= 107).map(PathBuf::from))
     }),
+    key("services.inventory", "an Ansible inventory's path; empty for none", |config, value| {
+        put(&mut config.services.inventory, optional(value).map(|path| path.map(PathBuf::from)))
+    }),
+    key("services.group", "a group of the inventory; empty for its controllers", |config, value| {
+        put(&mut config.services.group, optional(value))
+    }),
+    key("services.hosts", "a list of hosts ([\"controller-0\"])", |config, value| {
+        put(&mut config.services.hosts, list(value))
+    }),
+    key("services.credentials", "a path; empty for none", |config, value| {
+        put(&mut config.services.credentials, optional(value).map(|path| path.map(PathBuf::from)))
+    }),
     key(
         "log.level",
         "error, warn, info, debug, trace, or directives (\"info,broker=debug\")",
@@ -118,6 +132,7 @@ pub(super) fn defaults() -> Config {
         },
         journal: Journal { segment_size: 16 << 20 },
         ctl: Ctl { socket: PathBuf::new() },
+        services: Services::default(),
         log: Log { level: "info".to_string() },
     }
 }
@@ -129,6 +144,11 @@ fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(str::to_string)
+}
+
+/// A text where an empty one means none.
+fn optional(value: &Value) -> Option<Option<String>> {
+    value.as_str().map(|text| Some(text.to_string()).filter(|text| !text.is_empty()))
 }
 
 fn list(value: &Value) -> Option<Vec<String>> {

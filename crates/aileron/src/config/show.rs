@@ -9,6 +9,9 @@ pub(crate) fn as_toml(config: &Config) -> String {
     let list = |items: &[String]| {
         format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
     };
+    let path = |path: Option<&std::path::Path>| {
+        quoted(&path.map(|path| path.display().to_string()).unwrap_or_default())
+    };
     let broker = &config.broker;
     let watermark = match broker.memory_high_watermark {
         Watermark::Share(share) => format!("{share:?}"),
@@ -38,6 +41,10 @@ pub(crate) fn as_toml(config: &Config) -> String {
         format!("max_connections = {}\n", broker.max_connections),
         format!("[journal]\nsegment_size = {}\n", config.journal.segment_size),
         format!("[ctl]\nsocket = {}\n", quoted(&config.ctl.socket.display().to_string())),
+        format!("[services]\ninventory = {}", path(config.services.inventory.as_deref())),
+        format!("group = {}", quoted(config.services.group.as_deref().unwrap_or_default())),
+        format!("hosts = {}", list(&config.services.hosts)),
+        format!("credentials = {}\n", path(config.services.credentials.as_deref())),
         format!("[log]\nlevel = {}\n", quoted(&config.log.level)),
     ];
     lines.join("\n")

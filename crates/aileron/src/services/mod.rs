@@ -1,6 +1,7 @@
 //! `aileron services`: which shared services run, and are they well. The crate `services` finds and
 //! judges; this room takes the command line and prints.
 
+mod hosts;
 mod table;
 
 use std::io::Write;
@@ -11,8 +12,7 @@ use std::time::Duration;
 
 use clap::Args;
 use services::credentials::Credentials;
-use services::reach::Reach;
-use services::{Host, Overview, Settings, State};
+use services::{Overview, Settings, State};
 
 /// What `aileron services` may be given.
 #[derive(Args)]
@@ -26,6 +26,8 @@ pub(crate) struct ServicesArgs {
     /// Names and passwords for the services, in a file with mode 0600
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
+    #[command(flatten)]
+    hosts: hosts::HostArgs,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -37,6 +39,9 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// Surveys, prints, and gives the exit code: 0 ok, 1 degraded, 2 failed, 3 unknown.
 pub(crate) fn run(arguments: &ServicesArgs) -> ExitCode {
+    if arguments.hosts.observe {
+        return hosts::observe();
+    }
     match survey(arguments) {
         Ok(overview) => print(arguments, &overview),
         Err(cause) => {
@@ -48,13 +53,14 @@ pub(crate) fn run(arguments: &ServicesArgs) -> ExitCode {
 }
 
 fn survey(arguments: &ServicesArgs) -> Result<Overview, String> {
-    let credentials = match &arguments.credentials {
+    let config = hosts::config()?;
+    let credentials = match arguments.credentials.as_ref().or(config.credentials.as_ref()) {
         Some(path) => Credentials::load(path).map_err(|error| error.to_string())?,
         None => Credentials::default(),
     };
     let settings = Settings {
         deadline: Duration::from_secs_f64(arguments.deadline),
-        hosts: vec![Host { name: host_name(), reach: Arc::new(Reach::Local) }],
+        hosts: arguments.hosts.hosts(&config)?,
         credentials: Arc::new(credentials),
         only: Vec::new(),
     };
@@ -66,11 +72,6 @@ fn survey(arguments: &ServicesArgs) -> Result<Overview, String> {
     // A read that hangs in the kernel must not keep the verdict from the operator.
     runtime.shutdown_background();
     Ok(overview)
-}
-
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().split('.').next().filter(|name| !name.is_empty()).unwrap_or("localhost").to_string()
 }
 
 fn print(arguments: &ServicesArgs, overview: &Overview) -> ExitCode {
