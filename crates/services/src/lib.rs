@@ -21,6 +21,7 @@ pub mod ask;
 pub mod credentials;
 pub mod haproxy;
 pub mod inventory;
+pub mod mariadb;
 pub mod memcached;
 pub mod place;
 pub mod reach;

@@ -21,6 +21,8 @@ use crate::view::View;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// The database.
+    Mariadb,
     /// The balancer in front of all APIs.
     Haproxy,
     /// The token and metadata cache.
@@ -29,11 +31,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the overview.
-    pub const ALL: &[Kind] = &[Kind::Haproxy, Kind::Memcached];
+    pub const ALL: &[Kind] = &[Kind::Mariadb, Kind::Haproxy, Kind::Memcached];
 
     /// Its name in all outputs.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::Mariadb => "mariadb",
             Kind::Haproxy => "haproxy",
             Kind::Memcached => "memcached",
         }
@@ -47,6 +50,7 @@ impl Kind {
     /// What can be done with it.
     pub fn examine(self) -> &'static dyn Examine {
         match self {
+            Kind::Mariadb => &Room::<crate::mariadb::Mariadb>(PhantomData),
             Kind::Haproxy => &Room::<crate::haproxy::Haproxy>(PhantomData),
             Kind::Memcached => &Room::<crate::memcached::Memcached>(PhantomData),
         }
