@@ -25,6 +25,7 @@ pub mod mariadb;
 pub mod memcached;
 pub mod place;
 pub mod reach;
+pub mod redis;
 pub mod service;
 pub mod survey;
 pub mod verdict;

@@ -25,26 +25,29 @@ pub enum Kind {
     Mariadb,
     /// The balancer in front of all APIs.
     Haproxy,
+    /// Locks, job boards and metrics in transit, with its Sentinels.
+    Redis,
     /// The token and metadata cache.
     Memcached,
 }
 
 impl Kind {
     /// All of them, in the order of the overview.
-    pub const ALL: &[Kind] = &[Kind::Mariadb, Kind::Haproxy, Kind::Memcached];
+    pub const ALL: &[Kind] = &[Kind::Mariadb, Kind::Haproxy, Kind::Redis, Kind::Memcached];
 
     /// Its name in all outputs.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Mariadb => "mariadb",
             Kind::Haproxy => "haproxy",
+            Kind::Redis => "redis",
             Kind::Memcached => "memcached",
         }
     }
 
     /// Whether OpenStack's API stops without it; otherwise its failure only degrades the control plane.
     pub fn vital(self) -> bool {
-        !matches!(self, Kind::Memcached)
+        !matches!(self, Kind::Redis | Kind::Memcached)
     }
 
     /// What can be done with it.
@@ -52,6 +55,7 @@ impl Kind {
         match self {
             Kind::Mariadb => &Room::<crate::mariadb::Mariadb>(PhantomData),
             Kind::Haproxy => &Room::<crate::haproxy::Haproxy>(PhantomData),
+            Kind::Redis => &Room::<crate::redis::Redis>(PhantomData),
             Kind::Memcached => &Room::<crate::memcached::Memcached>(PhantomData),
         }
     }
