@@ -18,7 +18,7 @@ pub(crate) use sources::{Sources, load};
 
 /// Where the configuration file is when none is named.
 pub(crate) const DEFAULT_FILE: &str = "/etc/aileron/aileron.toml";
-/// The data folder of a service run by root, used where it exists.
+/// The data folder of a service, used by root and by its owner where it exists.
 const SYSTEM_DATA_DIR: &str = "/var/lib/aileron";
 /// The data folder otherwise: in the current folder, so that a laptop needs nothing else.
 const LOCAL_DATA_DIR: &str = "aileron-data";
@@ -57,7 +57,7 @@ pub(crate) struct Node {
 pub(crate) struct Broker {
     /// Addresses for AMQP clients, `HOST:PORT`. Default `["127.0.0.1:5672"]`.
     pub(crate) listen: Vec<String>,
-    /// Where everything durable is. Default `/var/lib/aileron` for root where that exists, else
+    /// Where everything durable is. Default `/var/lib/aileron` for root and its owner where that exists, else
     /// `./aileron-data`.
     pub(crate) data_dir: PathBuf,
     /// Seconds between heartbeats offered to clients; 0 for none. Default 60.
@@ -199,10 +199,15 @@ pub(crate) fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn default_data_dir() -> PathBuf {
-    let root =
-        std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    use std::os::unix::fs::MetadataExt;
+    let owner =
+        |path: &Path| std::fs::metadata(path).ok().filter(std::fs::Metadata::is_dir).map(|it| it.uid());
     let system = Path::new(SYSTEM_DATA_DIR);
-    if root && system.is_dir() { system.to_path_buf() } else { PathBuf::from(LOCAL_DATA_DIR) }
+    match (owner(Path::new("/proc/self")), owner(system)) {
+        // Root's, and the service's user's when the configuration does not say.
+        (Some(own), Some(owner)) if own == 0 || own == owner => system.to_path_buf(),
+        _ => PathBuf::from(LOCAL_DATA_DIR),
+    }
 }
 
 /// This machine's name up to the first dot.
