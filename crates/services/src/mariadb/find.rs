@@ -13,6 +13,7 @@ use crate::view::{Process, View};
 /// Debian's and Red Hat's units.
 const UNITS: &[&str] = &["mariadb.service", "mysql.service", "mysqld.service", "galera.service"];
 const GARB_UNITS: &[&str] = &["garb.service", "garbd.service"];
+pub(super) const GARB_FILES: [&str; 2] = ["/etc/default/garb", "/etc/sysconfig/garb"];
 /// TripleO's and Kolla's containers.
 const CONTAINERS: &[&str] = &["mysql", "mariadb", "galera"];
 /// Where packages put the socket: Debian, Red Hat.
@@ -36,7 +37,8 @@ pub(super) fn find(view: &View) -> Vec<Target> {
         found.push(target(view, &options, &[], false, evidence));
     }
     found.extend(view.named(ARBITRATORS).map(|process| arbitrator(view, Some(process))));
-    if view.named(ARBITRATORS).next().is_none() && view.enabled(GARB_UNITS).is_some() {
+    if view.named(ARBITRATORS).next().is_none() && view.enabled(GARB_UNITS).is_some() && garb_is_set_up(view)
+    {
         found.push(arbitrator(view, None));
     }
     found
@@ -121,6 +123,13 @@ fn bound(address: Option<&str>) -> String {
         None | Some("*" | "0.0.0.0" | "::" | "") => "127.0.0.1".to_string(),
         Some(address) => address.to_string(),
     }
+}
+
+/// Its package enables the unit; who wants an arbitrator names the members in its file.
+fn garb_is_set_up(view: &View) -> bool {
+    let lines = GARB_FILES.iter().filter_map(|file| view.files.get(*file)).flat_map(|text| text.lines());
+    let nodes = lines.filter_map(|line| line.trim().strip_prefix("GALERA_NODES="));
+    nodes.map(|value| value.trim_matches(['"', '\'', ' '])).any(|value| !value.is_empty())
 }
 
 fn arbitrator(view: &View, process: Option<&Process>) -> Target {

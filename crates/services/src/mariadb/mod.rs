@@ -50,6 +50,8 @@ impl Service for Mariadb {
         "/var/lib/config-data/puppet-generated/mysql/etc/my.cnf",
         "/var/lib/config-data/puppet-generated/mysql/etc/my.cnf.d/*.cnf",
         find::GRASTATE,
+        find::GARB_FILES[0],
+        find::GARB_FILES[1],
         "/var/lib/pacemaker/cib/cib.xml",
         "/etc/hosts",
     ];

@@ -1,5 +1,8 @@
 //! Finding and reading, and the rules on what real servers said (recorded/README.md).
 
+mod advice;
+mod rules;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::{One, Stand, bootstrap, node, remedy};
 use crate::mariadb::facts::{Galera, known};
 use crate::mariadb::find::configured;
+use crate::mariadb::options::host_of;
+use crate::place::Place;
 use crate::service::{Context, Judgement};
 use crate::verdict::{Finding, Severity};
 
@@ -26,6 +28,20 @@ pub(super) fn arbitrators(stands: &[(&One, Stand)]) -> Vec<String> {
     found
 }
 
+/// A member that refuses connections while the others count it and one of them gives its data away joins:
+/// its port opens when it has them. From its own host its process is seen, from the others only this.
+pub(super) fn mark_joiners(stands: &mut [(&One, Stand)]) {
+    let donor = primaries(stands).find(|(_, galera)| galera.state == node::DONOR && !galera.desync);
+    let Some((_, donor)) = donor else { return };
+    let incoming = donor.incoming.clone();
+    for (member, stand) in stands.iter_mut().filter(|(_, stand)| matches!(stand, Stand::Stopped)) {
+        let Place::Tcp(address, _) = &member.target.place else { continue };
+        if incoming.iter().any(|one| host_of(one) == *address) {
+            *stand = Stand::Starting;
+        }
+    }
+}
+
 fn primaries<'a>(stands: &'a [(&'a One, Stand<'a>)]) -> impl Iterator<Item = (&'a One, &'a Galera)> {
     stands.iter().filter_map(|(member, stand)| match stand {
         Stand::Primary(server) => Some((*member, &server.galera)),
@@ -36,32 +52,33 @@ fn primaries<'a>(stands: &'a [(&'a One, Stand<'a>)]) -> impl Iterator<Item = (&'
 /// Says what concerns the cluster. `stands` is without arbitrators, whose number is `votes`.
 pub(super) fn judge(stands: &[(&One, Stand)], votes: u64, context: &Context, judged: &mut Judgement) {
     let primary: Vec<(&One, &Galera)> = primaries(stands).collect();
-    let expected = expected(stands) + votes;
+    let expected = expected(stands, votes);
     judged.findings.extend(split(&primary));
     judged.findings.extend(views(&primary));
     judged.findings.extend(incomplete(stands, &primary, expected, judged));
-    judged.findings.extend(unasked(stands, &primary, context));
+    judged.findings.extend(unasked(stands.len() as u64 + votes, &primary, expected, context));
     if !stands.iter().any(|(member, stand)| node::serves(member, *stand)) {
-        nobody(stands, context, judged);
+        nobody(stands, expected, context, judged);
     }
     let size = primary.iter().map(|(_, galera)| galera.size).max().unwrap_or_default();
     judged.summary = match primary.first() {
         Some((_, galera)) => {
             let view = galera.conf_id.map(|id| format!(", view {id}")).unwrap_or_default();
-            format!("{size} of {expected} members are in the Primary Component{view}")
+            format!("{size} of {expected} members in the Primary Component{view}")
         }
         None => format!("none of {expected} members is known to be in a Primary Component"),
     };
-    judged.risk = risk(&primary, size);
+    let gone = stands.iter().filter(|(_, stand)| matches!(stand, Stand::Stopped | Stand::Unseen)).count();
+    judged.risk = risk(&primary, size, gone as u64);
 }
 
 /// Members there should be: those that some member's configuration names, at least those found.
-fn expected(stands: &[(&One, Stand)]) -> u64 {
+fn expected(stands: &[(&One, Stand)], votes: u64) -> u64 {
     let named = stands.iter().map(|(member, _)| {
         let facts = member.answer.facts().cloned().unwrap_or_default();
         configured(&member.target, &facts).into_iter().collect::<BTreeSet<_>>().len()
     });
-    named.max().unwrap_or_default().max(stands.len()) as u64
+    (named.max().unwrap_or_default() as u64).max(stands.len() as u64 + votes)
 }
 
 /// Two Primary Components: different histories, or one history continued twice.
@@ -140,25 +157,25 @@ fn incomplete(
     Some(Finding::new("mariadb-size", Severity::Degraded, "", cause).next(next))
 }
 
-/// The view has members that nobody could be asked about.
-fn unasked(stands: &[(&One, Stand)], primary: &[(&One, &Galera)], context: &Context) -> Option<Finding> {
-    let (_, galera) = primary.iter().max_by_key(|(_, galera)| galera.incoming.len())?;
-    let there = galera.incoming.len();
-    if there <= stands.len() || !context.missing.is_empty() {
+/// There are members that nobody could be asked about.
+fn unasked(asked: u64, primary: &[(&One, &Galera)], expected: u64, context: &Context) -> Option<Finding> {
+    let in_view = primary.iter().map(|(_, galera)| galera.incoming.len() as u64).max().unwrap_or_default();
+    let there = in_view.max(expected);
+    if there <= asked || !context.missing.is_empty() {
         return None;
     }
-    let cause = format!(
-        "{} of the {there} members of the cluster were not asked: their addresses are not known",
-        there - stands.len()
-    );
-    Some(
-        Finding::new("mariadb-not-asked", Severity::Unknown, "", cause)
-            .next("give all controllers: aileron services --inventory FILE"),
-    )
+    let cause = format!("{} of {there} members were not asked, nobody who answers names them", there - asked);
+    let next = "ask all controllers: aileron services --inventory FILE";
+    Some(Finding::new("mariadb-not-asked", Severity::Unknown, "", cause).next(next))
+}
+
+/// Whether a member may serve although it was not seen to.
+fn open(stand: &Stand) -> bool {
+    matches!(stand, Stand::Shut | Stand::Primary(_))
 }
 
 /// No member takes writes, as far as seen.
-fn nobody(stands: &[(&One, Stand)], context: &Context, judged: &mut Judgement) {
+fn nobody(stands: &[(&One, Stand)], expected: u64, context: &Context, judged: &mut Judgement) {
     let unseen = bootstrap::may_serve(stands, &context.missing);
     let apart: Vec<(&One, &Galera)> = stands
         .iter()
@@ -176,10 +193,10 @@ fn nobody(stands: &[(&One, Stand)], context: &Context, judged: &mut Judgement) {
     if !apart.is_empty() {
         let hosts: Vec<&str> = apart.iter().map(|(member, _)| member.target.host.as_str()).collect();
         let cause = format!(
-            "no Primary Component: {} run without quorum ({} of {} members), every statement on tables fails",
-            hosts.join(", "),
+            "no Primary Component: {} of {} members run without quorum ({}), every statement on tables fails",
             apart.len(),
-            stands.len()
+            expected,
+            hosts.join(", ")
         );
         let next = bootstrap::go_on(&apart, &unseen);
         judged.findings.push(Finding::new("mariadb-no-primary", Severity::Failed, "", cause).next(next));
@@ -195,20 +212,23 @@ fn nobody(stands: &[(&One, Stand)], context: &Context, judged: &mut Judgement) {
         judged.findings.push(Finding::new("mariadb-all-down", Severity::Failed, "", cause).next(next));
         // A plain start of any of them waits for a cluster, or makes a second one.
         judged.findings.iter_mut().filter(|one| one.code == "mariadb-down").for_each(remedy::without_next);
-    } else if stands.iter().all(|(_, stand)| !matches!(stand, Stand::Shut | Stand::Primary(_))) {
+    } else if expected == stands.len() as u64 && stands.iter().all(|(_, stand)| !open(stand)) {
         let cause = format!("none of {} members serves", stands.len());
         judged.findings.push(Finding::new("mariadb-none-serves", Severity::Failed, "", cause));
     }
 }
 
-/// What the loss of one more member would mean, by the votes.
-fn risk(primary: &[(&One, &Galera)], size: u64) -> String {
-    let Some(largest) = primary.iter().map(|(_, galera)| galera.size).max() else {
+/// What the loss of one more member would mean, by the votes. `gone` members were not there when asked; for
+/// some seconds the others may still count them.
+fn risk(primary: &[(&One, &Galera)], size: u64, gone: u64) -> String {
+    if primary.is_empty() {
         return "the control plane has no database that takes writes".to_string();
-    };
+    }
     let mut weights: Vec<u64> = primary.iter().map(|(_, galera)| galera.weight).collect();
+    let seen = weights.len() as u64;
+    let alive = size - gone.min(size.saturating_sub(seen));
     // Members that were not asked, and arbitrators, have the usual weight.
-    weights.resize(weights.len().max(usize::try_from(largest).unwrap_or(weights.len())), 1);
+    weights.resize(weights.len().max(usize::try_from(alive).unwrap_or_default()), 1);
     weights.sort_unstable_by(|one, other| other.cmp(one));
     let total: u64 = weights.iter().sum();
     let mut left = total;
@@ -219,7 +239,7 @@ fn risk(primary: &[(&One, &Galera)], size: u64) -> String {
             left * 2 > total
         })
         .count();
-    match (size, spare) {
+    match (alive, spare) {
         (1, _) => "this is the last member: one more failure stops the control plane".to_string(),
         (_, 0) => "one more failure stops the control plane: the rest would have no majority".to_string(),
         (_, 1) => "one member may fail; two at once stop the control plane".to_string(),

@@ -46,8 +46,9 @@ enum Stand<'a> {
 pub(super) fn judge(members: &[One], context: &Context) -> Judgement {
     let members = without_doubles(members);
     let clustered = members.iter().any(|member| is_clustered(member));
-    let stands: Vec<(&One, Stand)> =
+    let mut stands: Vec<(&One, Stand)> =
         members.iter().map(|member| (*member, stand(member, clustered))).collect();
+    cluster::mark_joiners(&mut stands);
     let mut judged = Judgement::default();
     let arbitrators = if clustered { cluster::arbitrators(&stands) } else { Vec::new() };
     for (member, stand) in &stands {
@@ -81,6 +82,7 @@ fn without_doubles(members: &[One]) -> Vec<&One> {
         }
         kept.push(member);
     }
+    kept.sort_by(|one, other| one.target.host.cmp(&other.target.host));
     kept
 }
 
@@ -142,7 +144,7 @@ fn about(member: &One, stand: Stand, all: &[(&One, Stand)]) -> Vec<Finding> {
         }
         Stand::Starting => {
             let cause = format!(
-                "MariaDB on {host} runs and does not listen: it starts, or receives a copy of the data ({})",
+                "MariaDB on {host} runs and does not listen yet: it starts, or receives a copy of the data ({})",
                 member.target.evidence
             );
             vec![finding("mariadb-starting", cause).next(remedy::look_at_log(member))]
@@ -152,7 +154,7 @@ fn about(member: &One, stand: Stand, all: &[(&One, Stand)]) -> Vec<Finding> {
             vec![finding("mariadb-down", cause).next(remedy::start(member))]
         }
         Stand::Shut => {
-            let cause = format!("MariaDB on {host} {}: its state is not known", trouble());
+            let cause = format!("MariaDB on {host} {}; its state is not known", trouble());
             vec![
                 Finding { severity: Severity::Unknown, ..finding("mariadb-denied", cause) }
                     .next(remedy::LET_IN),

@@ -13,7 +13,7 @@ const PAUSED_PERCENT: u64 = 10;
 const CROWDED: u64 = 80;
 const NEARLY_FULL: u64 = 95;
 const SYNCED: u64 = 4;
-const DONOR: u64 = 2;
+pub(super) const DONOR: u64 = 2;
 
 pub(super) fn about(member: &One, server: &Server, all: &[(&One, Stand)]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -124,14 +124,17 @@ fn queue(member: &One, galera: &Galera) -> Option<Finding> {
     let later = galera.later.as_ref()?;
     let standing = later.last_committed == galera.last_committed && later.recv_queue >= galera.recv_queue;
     if galera.recv_queue > 0 && later.recv_queue > 0 && standing {
+        // A global read lock also puts it out of step; a long transaction does not.
+        let (why, end) = match galera.state {
+            DONOR => ("a backup or a session holds a lock", "; UNLOCK TABLES there, or end that session"),
+            _ => ("one long transaction is being applied, or a table is locked", ""),
+        };
         let cause = format!(
-            "MariaDB on {host} applies nothing: {} transactions of the others wait in its receive queue, and in \
-             {} ms it stood at {}",
+            "MariaDB on {host} applies nothing: {} transactions of the others wait in its receive queue, and for {} \
+             ms its last committed one stayed {}; {why}",
             later.recv_queue, later.after_ms, later.last_committed
         );
-        let next = format!(
-            "on {host}: mariadb -e \"SHOW FULL PROCESSLIST\" shows who holds a lock; UNLOCK TABLES or end that session"
-        );
+        let next = format!("on {host}: mariadb -e \"SHOW FULL PROCESSLIST\" shows what it waits for{end}");
         return Some(Finding::new("mariadb-applier-stopped", Severity::Degraded, host, cause).next(next));
     }
     if galera.recv_queue > QUEUE && later.recv_queue > QUEUE {
