@@ -135,6 +135,11 @@ class Galera:
         """Runs SQL as root; its rows, tab-separated."""
         return host.run(["mariadb", "-N", "-B", "-e", text], timeout=timeout, check=check).stdout
 
+    def hang_up(self, host):
+        """Ends all sessions that sleep, at once: a killed client's lives on for seconds."""
+        ids = self.sql(host, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'").split()
+        self.sql(host, "".join(f"KILL {id};" for id in ids), check=False)
+
     def status(self, host, name):
         """One status variable."""
         return self.sql(host, f"SHOW GLOBAL STATUS LIKE '{name}'").split("\t")[1].strip()
@@ -146,6 +151,31 @@ class Galera:
     def stop(self, host):
         """A clean stop."""
         self.daemons[host].stop(60)
+
+    def allow(self, host):
+        """Lets a stopped member start a new cluster."""
+        host.run(["sed", "-i", "s/^safe_to_bootstrap: 0/safe_to_bootstrap: 1/", "/var/lib/mysql/grastate.dat"])
+
+    def repair(self):
+        """Makes the cluster whole, whatever was done to it."""
+        for daemon in self.daemons.values():
+            daemon.thaw()
+        for host in self.hosts:
+            self.configure(host)
+            if not self.daemons[host].alive:
+                continue
+            self.sql(host, "SET GLOBAL wsrep_on=ON; SET GLOBAL wsrep_desync=OFF", check=False)
+            if self.status(host, "wsrep_cluster_status") != "Primary":
+                self.stop(host)
+        living = [host for host in self.hosts if self.daemons[host].alive]
+        if not living:
+            best = max(self.hosts, key=lambda host: int(self.position(host).rpartition(":")[2]))
+            self.allow(best)
+            self.form(best)
+        for host in self.hosts:
+            if not self.daemons[host].alive:
+                self.start(host)
+        self.settled()
 
     def grastate(self, host):
         """The saved state of a member: name -> value."""
