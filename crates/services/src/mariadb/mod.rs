@@ -78,19 +78,23 @@ impl Service for Mariadb {
                 false => Err(Trouble::Down("there is no process".to_string())),
             };
         }
+        let found_here = target.settings.contains_key("datadir");
         let mut last = Trouble::Down("no place to connect to".to_string());
         for place in places(target) {
             match at(target, ask, &place).await {
                 Ok(facts) => return Ok(facts),
                 // Somebody is there: another address is not better.
                 Err(denied @ Trouble::Denied(_)) => return Err(denied),
+                // Without a process nobody can be behind a socket. A tunnel to one that is gone hangs up.
+                Err(Trouble::Down(cause) | Trouble::Broken(cause)) if found_here && !target.seen => {
+                    last = Trouble::Down(cause);
+                    break;
+                }
                 Err(trouble) => last = trouble,
             }
         }
         match last {
-            Trouble::Down(cause) if target.settings.contains_key("datadir") => {
-                stopped(target, ask, cause).await
-            }
+            Trouble::Down(cause) if found_here => stopped(target, ask, cause).await,
             other => Err(other),
         }
     }
@@ -123,49 +127,71 @@ fn places(target: &Target) -> Vec<Place> {
 /// Logs in at one place, with whatever there is to do so, and asks.
 async fn at(target: &Target, ask: &Ask, place: &Place) -> Result<Facts, Trouble> {
     let mut refused = String::new();
-    for (user, password) in logins(target, ask, place).await {
-        match sql::enter(ask, place, &user, &password).await? {
+    let given = logins(target, ask, place);
+    let mut denied = match attempt(ask, place, &given, &mut refused).await? {
+        Some(facts) => return Ok(facts),
+        None => refused,
+    };
+    if target.settings.contains_key("datadir") {
+        // Only now: over ssh each file costs a round trip.
+        let (one, two, three) =
+            tokio::join!(login_of(ask, LOGINS[0]), login_of(ask, LOGINS[1]), login_of(ask, LOGINS[2]));
+        let found: Vec<_> = [one, two, three].into_iter().flatten().collect();
+        if let Some(facts) = attempt(ask, place, &found, &mut denied).await? {
+            return Ok(facts);
+        }
+    }
+    if denied.is_empty() {
+        // Whether anybody is there can be told without a name.
+        drop(ask.connect(place).await?);
+        denied = "there is no [mariadb] user and password for asking over the network".to_string();
+    }
+    Err(Trouble::Denied(denied))
+}
+
+/// Tries names and passwords in turn; `refused` becomes the first refusal.
+async fn attempt(
+    ask: &Ask,
+    place: &Place,
+    logins: &[(String, String)],
+    refused: &mut String,
+) -> Result<Option<Facts>, Trouble> {
+    for (user, password) in logins {
+        match sql::enter(ask, place, user, password).await? {
             Door::Open(conn) => {
                 let server = Some(sql::examine(ask, place, conn).await?);
-                return Ok(Facts { phase: Phase::Serving, server, ..Facts::default() });
+                return Ok(Some(Facts { phase: Phase::Serving, server, ..Facts::default() }));
             }
-            Door::Full(trouble) => return Ok(Facts { phase: Phase::Full, trouble, ..Facts::default() }),
-            Door::Denied(cause) if refused.is_empty() => refused = cause,
+            Door::Full(trouble) => {
+                return Ok(Some(Facts { phase: Phase::Full, trouble, ..Facts::default() }));
+            }
+            Door::Denied(cause) if refused.is_empty() => *refused = cause,
             Door::Denied(_) => {}
         }
     }
-    if refused.is_empty() {
-        // Whether anybody is there can be told without a name.
-        drop(ask.connect(place).await?);
-        refused = "there is no [mariadb] user and password for asking over the network".to_string();
-    }
-    Err(Trouble::Denied(refused))
+    Ok(None)
 }
 
-/// Names and passwords to try: what is configured, and on its own host what root has.
-async fn logins(target: &Target, ask: &Ask, place: &Place) -> Vec<(String, String)> {
+/// Names and passwords to try first: what is configured, and root by the socket.
+fn logins(target: &Target, ask: &Ask, place: &Place) -> Vec<(String, String)> {
     let mut logins = Vec::new();
     if let Some(credential) = ask.credential(Kind::Mariadb) {
         let user = if credential.user.is_empty() { "root" } else { &credential.user };
         logins.push((user.to_string(), credential.password.clone()));
     }
-    if !target.settings.contains_key("datadir") {
-        return logins;
-    }
-    if let Place::Unix(_) = place {
+    if let (Place::Unix(_), true) = (place, target.settings.contains_key("datadir")) {
         // The socket tells the server who we are. Root is let in first: what is configured may be meant
         // for the network only, and each refusal is counted by the server.
         let at = if rustix::process::geteuid().is_root() { 0 } else { logins.len() };
         logins.insert(at, ("root".to_string(), String::new()));
     }
-    for file in LOGINS {
-        if let Ok(bytes) = ask.read(Path::new(file)).await
-            && let Some(login) = options::login(&String::from_utf8_lossy(&bytes))
-        {
-            logins.push(login);
-        }
-    }
     logins
+}
+
+/// The name and password of an option file on the member's host, if there is one.
+async fn login_of(ask: &Ask, file: &str) -> Option<(String, String)> {
+    let bytes = ask.read(Path::new(file)).await.ok()?;
+    options::login(&String::from_utf8_lossy(&bytes))
 }
 
 /// What can be said of a server that cannot be connected to.
@@ -177,14 +203,17 @@ async fn stopped(target: &Target, ask: &Ask, cause: String) -> Result<Facts, Tro
 
 async fn saved(target: &Target, ask: &Ask) -> Option<Saved> {
     let folder = Path::new(target.settings.get("datadir")?);
-    let bytes = ask.read(&folder.join("grastate.dat")).await.ok()?;
-    let mut saved = facts::grastate(&String::from_utf8_lossy(&bytes));
-    if let Ok(bytes) = ask.read(&folder.join("gvwstate.dat")).await {
+    let (state, view) = (folder.join("grastate.dat"), folder.join("gvwstate.dat"));
+    let log = target.settings.get("log_error").map_or("/dev/null", String::as_str);
+    let tail = ["-c", LOG_TAIL, "--", log];
+    // All at once: over ssh each costs a round trip.
+    let (state, view, log) = tokio::join!(ask.read(&state), ask.read(&view), ask.run("tail", &tail));
+    let mut saved = facts::grastate(&String::from_utf8_lossy(&state.ok()?));
+    if let Ok(bytes) = view {
         saved.last_view = Some(facts::view_size(&String::from_utf8_lossy(&bytes)));
     }
-    if saved.seqno < 0
-        && let Some(log) = target.settings.get("log_error")
-        && let Ok(output) = ask.run("tail", &["-c", LOG_TAIL, log]).await
+    if let Ok(output) = log
+        && saved.seqno < 0
     {
         saved.recovered = facts::recovered(&String::from_utf8_lossy(&output.stdout));
     }

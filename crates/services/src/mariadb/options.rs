@@ -100,6 +100,9 @@ fn read_folder(view: &View, folder: &str, depth: u8, options: &mut Options) {
 /// The groups that a MariaDB server reads, versions left aside ("mariadb-10.11").
 fn is_servers(group: &str) -> bool {
     let group = group.trim();
+    if group == "client-server" {
+        return true;
+    }
     let base = group.split_once('-').map_or(group, |(base, _)| base);
     matches!(base, "mysqld" | "server" | "mariadb" | "mariadbd" | "galera") && group != "mariadb-client"
 }

@@ -45,7 +45,7 @@ enum Stand<'a> {
 
 pub(super) fn judge(members: &[One], context: &Context) -> Judgement {
     let members = without_doubles(members);
-    let clustered = members.iter().any(|member| is_clustered(member));
+    let clustered = members.iter().any(|member| is_clustered(member, members.len()));
     let mut stands: Vec<(&One, Stand)> =
         members.iter().map(|member| (*member, stand(member, clustered))).collect();
     cluster::mark_joiners(&mut stands);
@@ -91,10 +91,12 @@ fn galera(member: &One) -> Option<&Galera> {
 }
 
 /// Whether anything says that this one belongs to a cluster.
-fn is_clustered(member: &One) -> bool {
+fn is_clustered(member: &One, count: usize) -> bool {
     let facts = member.answer.facts();
     let provider = facts.and_then(|facts| facts.server.as_ref()).is_some_and(has_provider);
-    let was = facts.and_then(|facts| facts.saved.as_ref()).is_some_and(|saved| known(&saved.uuid));
+    // A server taken out of its cluster for good keeps the file, and its configuration names nobody.
+    let was =
+        count > 1 && facts.and_then(|facts| facts.saved.as_ref()).is_some_and(|saved| known(&saved.uuid));
     let file = member.target.settings.get("wsrep_cluster_address");
     provider
         || was
