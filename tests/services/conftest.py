@@ -8,6 +8,7 @@ def pytest_addoption(parser):
     parser.addoption("--run-slow", action="store_true", help="also run the tests marked slow")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """One worker for a file, whose tests share hosts; no slow tests unless asked for."""
     for item in items:
