@@ -19,6 +19,7 @@
 pub mod answer;
 pub mod ask;
 pub mod credentials;
+pub mod etcd;
 pub mod haproxy;
 pub mod inventory;
 pub mod mariadb;

@@ -29,11 +29,13 @@ pub enum Kind {
     Redis,
     /// The token and metadata cache.
     Memcached,
+    /// Locks and coordination by a majority.
+    Etcd,
 }
 
 impl Kind {
     /// All of them, in the order of the overview.
-    pub const ALL: &[Kind] = &[Kind::Mariadb, Kind::Haproxy, Kind::Redis, Kind::Memcached];
+    pub const ALL: &[Kind] = &[Kind::Mariadb, Kind::Haproxy, Kind::Redis, Kind::Memcached, Kind::Etcd];
 
     /// Its name in all outputs.
     pub fn name(self) -> &'static str {
@@ -42,12 +44,13 @@ impl Kind {
             Kind::Haproxy => "haproxy",
             Kind::Redis => "redis",
             Kind::Memcached => "memcached",
+            Kind::Etcd => "etcd",
         }
     }
 
     /// Whether OpenStack's API stops without it; otherwise its failure only degrades the control plane.
     pub fn vital(self) -> bool {
-        !matches!(self, Kind::Redis | Kind::Memcached)
+        !matches!(self, Kind::Redis | Kind::Memcached | Kind::Etcd)
     }
 
     /// What can be done with it.
@@ -57,6 +60,7 @@ impl Kind {
             Kind::Haproxy => &Room::<crate::haproxy::Haproxy>(PhantomData),
             Kind::Redis => &Room::<crate::redis::Redis>(PhantomData),
             Kind::Memcached => &Room::<crate::memcached::Memcached>(PhantomData),
+            Kind::Etcd => &Room::<crate::etcd::Etcd>(PhantomData),
         }
     }
 }

@@ -1,0 +1,55 @@
+//! One question over HTTP/1.0: the answer ends with the connection, so there is nothing to decode.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::answer::Trouble;
+use crate::ask::Ask;
+use crate::place::Place;
+
+/// The most that is read; `/metrics` has about 150 kB.
+const ANSWER_MAX: usize = 4 << 20;
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// The status code.
+    pub(super) status: u16,
+    /// What follows the head.
+    pub(super) body: String,
+}
+
+/// Asks with GET, or with POST if there is a body.
+pub(super) async fn ask(place: &Place, path: &str, body: Option<&str>, ask: &Ask) -> Result<Reply, Trouble> {
+    let mut stream = ask.connect(place).await?;
+    ask.doing(format!("waiting for the answer of {place} to {path}"));
+    let trouble = |error| Trouble::from_io(&error, &format!("asking {place} for {path}"));
+    let (method, body) = body.map_or(("GET", ""), |body| ("POST", body));
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {place}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.map_err(trouble)?;
+    let mut answer = Vec::new();
+    while stream.read_buf(&mut answer).await.map_err(trouble)? > 0 {
+        if answer.len() > ANSWER_MAX {
+            return Err(Trouble::Broken(format!("{path} is answered by more than {ANSWER_MAX} bytes")));
+        }
+    }
+    parse(&answer).ok_or_else(|| {
+        let start: String =
+            String::from_utf8_lossy(&answer).chars().filter(|one| !one.is_control()).take(60).collect();
+        Trouble::Broken(format!("{path} is answered by '{start}'"))
+    })
+}
+
+/// Reads a whole answer.
+pub(super) fn parse(answer: &[u8]) -> Option<Reply> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(answer.get(..end)?);
+    let mut first = head.lines().next()?.split(' ');
+    if !first.next()?.starts_with("HTTP/1.") {
+        return None;
+    }
+    let body = String::from_utf8_lossy(answer.get(end + 4..)?).into_owned();
+    Some(Reply { status: first.next()?.parse().ok()?, body })
+}
