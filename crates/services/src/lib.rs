@@ -37,5 +37,5 @@ pub use ask::Ask;
 pub use place::Place;
 pub use service::{Context, Judgement, Kind, Member, Service, Target};
 pub use survey::{Host, Settings, survey};
-pub use verdict::{Finding, MemberVerdict, Overview, Severity, State, Verdict};
+pub use verdict::{Finding, MemberVerdict, Overview, Risk, Severity, State, Verdict};
 pub use view::View;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::answer::{Answer, Trouble};
 use crate::ask::Ask;
 use crate::place::Place;
-use crate::verdict::{Finding, MemberVerdict, State, Verdict};
+use crate::verdict::{Finding, MemberVerdict, Risk, State, Verdict};
 use crate::view::View;
 
 /// A kind of service.
@@ -128,7 +128,7 @@ pub struct Judgement {
     /// One line: how many of how many, who leads.
     pub summary: String,
     /// What one more failure would mean.
-    pub risk: String,
+    pub risk: Risk,
     /// A line for each member.
     pub members: Vec<MemberVerdict>,
     /// What is not as it should be.
@@ -235,7 +235,8 @@ impl<S: Service> Examine for Room<S> {
             service: S::KIND,
             state: Verdict::state_of(&judged.findings),
             summary: judged.summary,
-            risk: judged.risk,
+            risk: judged.risk.words,
+            fragile: judged.risk.fragile,
             members: judged.members,
             findings: judged.findings,
         }

@@ -127,6 +127,41 @@ impl Finding {
     }
 }
 
+/// What one more failure would mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Risk {
+    /// In words, one sentence; empty where it means nothing of note.
+    pub words: String,
+    /// Whether it would stop the service.
+    pub fragile: bool,
+}
+
+impl Risk {
+    /// A failure that the service carries, at whatever price; also where nothing is left to lose.
+    pub fn carried(words: impl Into<String>) -> Risk {
+        Risk { words: words.into(), fragile: false }
+    }
+
+    /// A failure that stops the service.
+    pub fn stops(words: impl Into<String>) -> Risk {
+        Risk { words: words.into(), fragile: true }
+    }
+
+    /// Those of several groups of members together.
+    pub fn all(risks: impl IntoIterator<Item = Risk>) -> Risk {
+        let mut all = Risk::default();
+        let mut words: Vec<String> = Vec::new();
+        for risk in risks {
+            all.fragile |= risk.fragile;
+            if !words.contains(&risk.words) {
+                words.push(risk.words);
+            }
+        }
+        all.words = words.join("; ");
+        all
+    }
+}
+
 /// One member in a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberVerdict {
@@ -155,6 +190,8 @@ pub struct Verdict {
     pub summary: String,
     /// What one more failure would mean, one sentence; empty where it means nothing of note.
     pub risk: String,
+    /// Whether one more failure would stop it.
+    pub fragile: bool,
     /// Its members, in the order of their hosts.
     pub members: Vec<MemberVerdict>,
     /// What is not as it should be, worst first.
@@ -190,6 +227,8 @@ pub struct Overview {
     pub state: State,
     /// One line for people and for Nagios.
     pub summary: String,
+    /// What one more failure would mean: the services it would stop; empty if none.
+    pub risk: String,
     /// When it was taken, in seconds since 1970.
     pub taken_at: u64,
     /// How long it took, in milliseconds.

@@ -67,6 +67,9 @@ pub(super) fn page(overview: &Overview, style: Style) -> String {
     let state = style.state(overview.state, &overview.state.name().to_uppercase());
     let head = overview.state.name().len() + 2;
     wrapped(&mut text, &format!("{state}  "), head, head, &overview.summary, style, None);
+    if !overview.risk.is_empty() {
+        wrapped(&mut text, &format!("{:head$}", ""), head, head, &overview.risk, style, None);
+    }
     let answered = overview.hosts.iter().filter(|host| host.answer == "got").count();
     let asked = format!(
         "{answered} of {} host{} answered, {:.2} s",

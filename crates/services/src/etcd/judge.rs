@@ -6,7 +6,7 @@ use super::{Facts, find};
 use crate::answer::Answer;
 use crate::place::Place;
 use crate::service::{Context, Judgement, Member};
-use crate::verdict::{Finding, Severity, State};
+use crate::verdict::{Finding, Risk, Severity, State};
 
 /// The share of the quota from which on the database is called near it.
 const QUOTA_NEAR: f64 = 0.8;
@@ -85,7 +85,7 @@ pub(super) fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
     }
     judged.findings = said.into_iter().map(|(_, finding)| finding).collect();
     judged.summary = summaries.join("; ");
-    judged.risk = risks.join("; ");
+    judged.risk = Risk::all(risks);
     judged
 }
 
@@ -357,15 +357,16 @@ fn summary(cluster: &Cluster<'_>) -> String {
     format!("{leader}, {} of {} members serve", cluster.serving(), cluster.voters)
 }
 
-fn risk(cluster: &Cluster<'_>) -> String {
+fn risk(cluster: &Cluster<'_>) -> Risk {
     let (serving, majority) = (cluster.serving(), cluster.majority());
     match serving.checked_sub(majority) {
-        None => "nothing can be written until a majority is back".to_string(),
-        Some(0) if cluster.voters == 1 => "one failure stops etcd: it has a single member".to_string(),
-        Some(0) => {
-            format!("one more failure stops etcd: {serving} of {} serve, {majority} must", cluster.voters)
-        }
-        Some(1) => "one more failure is carried, a second one stops etcd".to_string(),
-        Some(spare) => format!("{spare} more failures are carried, the next one stops etcd"),
+        None => Risk::carried("nothing can be written until a majority is back"),
+        Some(0) if cluster.voters == 1 => Risk::stops("one failure stops etcd: it has a single member"),
+        Some(0) => Risk::stops(format!(
+            "one more failure stops etcd: {serving} of {} serve, {majority} must",
+            cluster.voters
+        )),
+        Some(1) => Risk::carried("one more failure is carried, a second one stops etcd"),
+        Some(spare) => Risk::carried(format!("{spare} more failures are carried, the next one stops etcd")),
     }
 }

@@ -85,7 +85,7 @@ fn one_lost_is_degraded_and_two_lost_is_failed() {
     let facts = healthy();
     let (state, judgement) = judged(&[got(0, &facts), got(1, &facts), member(2, silent())]);
     assert_eq!((state, codes(&judgement)), (State::Degraded, vec!["etcd-silent"]));
-    assert_eq!(judgement.risk, "one more failure stops etcd: 2 of 3 serve, 2 must");
+    assert_eq!(judgement.risk.words, "one more failure stops etcd: 2 of 3 serve, 2 must");
     // At first it still takes itself for the leader.
     let leads = Facts::parse(&recorded!("two_frozen_at_once_status")).unwrap();
     assert_eq!(leads.leader, leads.member);

@@ -13,7 +13,7 @@ use super::picture::{Backend, backends, listed, named};
 use crate::answer::Answer;
 use crate::place::Place;
 use crate::service::{Context, Judgement, Member};
-use crate::verdict::{Finding, Severity, State, Verdict};
+use crate::verdict::{Finding, Risk, Severity, State, Verdict};
 
 /// Below this mean time between two failures, in seconds, a server flaps.
 const FLAPPING: u64 = 600;
@@ -365,9 +365,9 @@ fn summary(members: &[Member<Facts>], answering: &[&Member<Facts>]) -> String {
     text
 }
 
-fn risk(members: &[Member<Facts>], answering: &[&Member<Facts>]) -> String {
+fn risk(members: &[Member<Facts>], answering: &[&Member<Facts>]) -> Risk {
     if answering.is_empty() {
-        return String::new();
+        return Risk::default();
     }
     let mut alone: BTreeSet<&str> = BTreeSet::new();
     for member in answering {
@@ -380,11 +380,11 @@ fn risk(members: &[Member<Facts>], answering: &[&Member<Facts>]) -> String {
     }
     if !alone.is_empty() {
         let named: Vec<_> = alone.iter().map(|name| called(name)).collect();
-        return format!("one more failure stops {}", named.join(", "));
+        return Risk::stops(format!("one more failure stops {}", named.join(", ")));
     }
     match (answering.len(), members.len()) {
-        (1, 1) => "this is the only HAProxy: its failure stops all APIs".to_string(),
-        (1, _) => "one more failure stops all APIs".to_string(),
-        _ => "one more failure is taken over".to_string(),
+        (1, 1) => Risk::stops("this is the only HAProxy: its failure stops all APIs"),
+        (1, _) => Risk::stops("one more failure stops all APIs"),
+        _ => Risk::carried("one more failure is taken over"),
     }
 }

@@ -155,7 +155,7 @@ fn what_the_one_with_the_virtual_address_sees_counts() {
     assert_eq!(judged(vec![down.clone(), down.clone(), down]).1.findings.len(), 1);
     let (state, judgement) = judged(vec![well.clone(), silent()]);
     assert_eq!((state, codes(&judgement)), (State::Degraded, vec!["haproxy-silent"]));
-    assert!(judgement.risk.contains("stops all APIs"));
+    assert!(judgement.risk.words.contains("stops all APIs"));
     assert_eq!(judged(vec![silent(), well]).0, State::Failed);
 }
 

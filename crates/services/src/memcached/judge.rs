@@ -6,7 +6,7 @@
 use super::Facts;
 use crate::answer::Answer;
 use crate::service::{Context, Judgement, Member};
-use crate::verdict::{Finding, Severity, State};
+use crate::verdict::{Finding, Risk, Severity, State};
 
 /// Below this age its cache is called cold, in seconds.
 const COLD: u64 = 300;
@@ -36,11 +36,10 @@ pub(super) fn judge(members: &[Member<Facts>], _context: &Context) -> Judgement 
     }
     judged.summary = format!("{well} of {} answer", members.len());
     judged.risk = match well {
-        0 => "nothing is cached: every request validates its token at Keystone",
-        1 => "one more failure leaves no cache: every request validates its token at Keystone",
-        _ => "one more failure costs a share of the cached tokens",
-    }
-    .to_string();
+        0 => Risk::carried("nothing is cached: every request validates its token at Keystone"),
+        1 => Risk::stops("one more failure leaves no cache: every request validates its token at Keystone"),
+        _ => Risk::carried("one more failure costs a share of the cached tokens"),
+    };
     judged
 }
 

@@ -46,7 +46,7 @@ fn healthy_ones_are_ok_and_the_risk_is_said() {
     let (state, judgement) = judged(&[("c0", got(HEALTHY)), ("c1", got(HEALTHY))]);
     assert_eq!((state, codes(&judgement)), (State::Ok, vec![]));
     assert_eq!(judgement.summary, "2 of 2 answer");
-    assert!(judgement.risk.contains("a share"));
+    assert!(judgement.risk.words.contains("a share"));
 }
 
 #[test]

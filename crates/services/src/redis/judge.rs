@@ -5,7 +5,7 @@ use super::members::{Daemon, Group, groups};
 use super::{Facts, sentinels, servers};
 use crate::answer::Answer;
 use crate::service::{Context, Judgement, Member};
-use crate::verdict::{Finding, MemberVerdict, Severity, State};
+use crate::verdict::{Finding, MemberVerdict, Risk, Severity, State};
 
 /// A finding, and the member it is about if it is about one.
 pub(super) struct Said {
@@ -74,9 +74,8 @@ pub(super) fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
             judged.findings.push(finding);
         }
     }
-    risks.dedup();
     judged.summary = summaries.join("; ");
-    judged.risk = risks.join("; ");
+    judged.risk = Risk::all(risks);
     judged
 }
 

@@ -4,7 +4,7 @@ use super::judge::{Picture, Said};
 use super::members::Daemon;
 use super::{Server, sentinels};
 use crate::answer::Answer;
-use crate::verdict::{Finding, Severity};
+use crate::verdict::{Finding, Risk, Severity};
 
 /// Below this age a second primary is the usual short state after a failover, in seconds.
 const FRESH: u64 = 30;
@@ -39,32 +39,36 @@ pub(super) fn judge(picture: &Picture<'_>) -> Vec<Said> {
 }
 
 /// What one more failure would mean.
-pub(super) fn risk(picture: &Picture<'_>) -> String {
+pub(super) fn risk(picture: &Picture<'_>) -> Risk {
     let primaries = picture.primaries();
     let Some((_, primary)) = primaries.first() else {
-        return "nothing can be written until there is a primary".to_string();
+        return Risk::carried("nothing can be written until there is a primary");
     };
     let near = |daemon: &Daemon<'_>| {
         daemon.server().and_then(|server| server.upstream.as_ref()).is_some_and(|upstream| upstream.up)
     };
     let following = picture.servers().filter(|(_, one)| near(one)).count();
     if following == 0 {
-        return "one more failure stops Redis and loses its data: no replica follows".to_string();
+        return Risk::stops("one more failure stops Redis and loses its data: no replica follows");
     }
     if let Some(server) = primary.server()
         && let (Some(good), Some(wanted)) = (server.good_replicas, server.replicas_to_write)
         && wanted > 0
         && good <= wanted
     {
-        return format!("one replica less stops all writes: {good} follow closely, {wanted} must");
+        return Risk::stops(format!(
+            "one replica less stops all writes: {good} follow closely, {wanted} must"
+        ));
     }
     if picture.promotes() {
-        return "one more failure costs some seconds without writes, then a replica is promoted".to_string();
+        return Risk::carried(
+            "one more failure costs some seconds without writes, then a replica is promoted",
+        );
     }
     if picture.under_pacemaker() {
-        return "one more failure costs some seconds without writes if Pacemaker is well".to_string();
+        return Risk::carried("one more failure costs some seconds without writes if Pacemaker is well");
     }
-    "one more failure of the primary stops all writes: nothing would promote a replica".to_string()
+    Risk::stops("one more failure of the primary stops all writes: nothing would promote a replica")
 }
 
 /// Exactly one is right.

@@ -105,7 +105,7 @@ fn a_healthy_group_is_ok() {
     let (state, judgement) = judged(&healthy());
     assert_eq!((state, codes(&judgement)), (State::Ok, vec![]));
     assert_eq!(judgement.summary, "primary c0, 2 of 2 replicas follow, 3 of 3 Sentinels");
-    assert!(judgement.risk.contains("a replica is promoted"), "{}", judgement.risk);
+    assert!(judgement.risk.words.contains("a replica is promoted"), "{}", judgement.risk.words);
     assert_eq!(judgement.members[1].role, "replica of 10.77.0.11:6379");
 }
 
@@ -157,7 +157,7 @@ fn lost_sentinels_are_no_failure_yet() {
     let finding = &judgement.findings[2];
     assert!(finding.cause.contains("NOQUORUM 1 usable Sentinels"), "{}", finding.cause);
     assert_eq!(finding.next, "on c1: systemctl start redis-sentinel");
-    assert!(judgement.risk.contains("nothing would promote"), "{}", judgement.risk);
+    assert!(judgement.risk.words.contains("nothing would promote"), "{}", judgement.risk.words);
 }
 
 #[test]

@@ -122,6 +122,7 @@ fn judge(
         version: VERSION,
         state,
         summary: summary(state, &services, &findings),
+        risk: risk(&services),
         taken_at: now,
         took_ms: millis(started),
         deadline_ms: settings.deadline.as_millis().try_into().unwrap_or(u64::MAX),
@@ -161,6 +162,40 @@ fn summary(state: State, services: &[Verdict], findings: &[Finding]) -> String {
     not_well.join(", ")
 }
 
+/// The services that one more failure would stop; those that have stopped have nothing left to lose.
+fn risk(services: &[Verdict]) -> String {
+    let fragile: Vec<&str> = services
+        .iter()
+        .filter(|verdict| verdict.fragile && verdict.state != State::Failed)
+        .map(|verdict| verdict.service.name())
+        .collect();
+    if fragile.is_empty() { String::new() } else { format!("one more failure stops {}", fragile.join(", ")) }
+}
+
 fn millis(since: Instant) -> u64 {
     since.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_risk_names_what_the_next_failure_stops() {
+        let verdict = |service, state, fragile| Verdict {
+            service,
+            state,
+            fragile,
+            summary: String::new(),
+            risk: String::new(),
+            members: Vec::new(),
+            findings: Vec::new(),
+        };
+        let carried = verdict(Kind::Haproxy, State::Ok, false);
+        assert_eq!(risk(std::slice::from_ref(&carried)), "");
+        let fragile = verdict(Kind::Mariadb, State::Degraded, true);
+        let gone = verdict(Kind::Etcd, State::Failed, true);
+        let alone = verdict(Kind::Redis, State::Ok, true);
+        assert_eq!(risk(&[fragile, carried, alone, gone]), "one more failure stops mariadb, redis");
+    }
 }

@@ -8,7 +8,7 @@ use crate::mariadb::find::configured;
 use crate::mariadb::options::host_of;
 use crate::place::Place;
 use crate::service::{Context, Judgement};
-use crate::verdict::{Finding, Severity};
+use crate::verdict::{Finding, Risk, Severity};
 
 /// Hosts that the configuration names and that do not run a server because they run the arbitrator: the
 /// view counts one that has no address for clients.
@@ -220,9 +220,9 @@ fn nobody(stands: &[(&One, Stand)], expected: u64, context: &Context, judged: &m
 
 /// What the loss of one more member would mean, by the votes. `gone` members were not there when asked; for
 /// some seconds the others may still count them.
-fn risk(primary: &[(&One, &Galera)], size: u64, gone: u64) -> String {
+fn risk(primary: &[(&One, &Galera)], size: u64, gone: u64) -> Risk {
     if primary.is_empty() {
-        return "the control plane has no database that takes writes".to_string();
+        return Risk::carried("the control plane has no database that takes writes");
     }
     let mut weights: Vec<u64> = primary.iter().map(|(_, galera)| galera.weight).collect();
     let seen = weights.len() as u64;
@@ -240,9 +240,9 @@ fn risk(primary: &[(&One, &Galera)], size: u64, gone: u64) -> String {
         })
         .count();
     match (alive, spare) {
-        (1, _) => "this is the last member: one more failure stops the control plane".to_string(),
-        (_, 0) => "one more failure stops the control plane: the rest would have no majority".to_string(),
-        (_, 1) => "one member may fail; two at once stop the control plane".to_string(),
-        (_, spare) => format!("{spare} members may fail at once; more stop the control plane"),
+        (1, _) => Risk::stops("this is the last member: one more failure stops the control plane"),
+        (_, 0) => Risk::stops("one more failure stops the control plane: the rest would have no majority"),
+        (_, 1) => Risk::carried("one member may fail; two at once stop the control plane"),
+        (_, spare) => Risk::carried(format!("{spare} members may fail at once; more stop the control plane")),
     }
 }

@@ -14,7 +14,7 @@ use super::facts::{Facts, Galera, Phase, Server, known};
 use super::find::configured;
 use crate::answer::Answer;
 use crate::service::{Context, Judgement, Member};
-use crate::verdict::{Finding, Severity, State};
+use crate::verdict::{Finding, Risk, Severity, State};
 
 type One = Member<Facts>;
 
@@ -219,8 +219,8 @@ fn alone(stands: &[(&One, Stand)], judged: &mut Judgement) {
         _ => format!("{serving} of {} servers answer, without Galera", stands.len()),
     };
     judged.risk = match serving {
-        0 => "the control plane has no database".to_string(),
-        _ => "no other server has its data: its failure stops the control plane".to_string(),
+        0 => Risk::carried("the control plane has no database"),
+        _ => Risk::stops("no other server has its data: its failure stops the control plane"),
     };
 }
 

@@ -99,7 +99,7 @@ fn three_in_step_are_ok_and_one_may_fail() {
     let (state, judgement) = of(healthy());
     assert_eq!((state, codes(&judgement)), (State::Ok, vec![]));
     assert_eq!(judgement.summary, "3 of 3 members in the Primary Component, view 3");
-    assert_eq!(judgement.risk, "one member may fail; two at once stop the control plane");
+    assert_eq!(judgement.risk.words, "one member may fail; two at once stop the control plane");
     assert_eq!(judgement.members[1].role, "Primary, Synced");
 }
 
@@ -110,13 +110,17 @@ fn one_killed_degrades_and_the_next_failure_would_stop_all() {
     assert_eq!((state, codes(&judgement)), (State::Degraded, vec!["mariadb-down"]));
     assert!(finding(&judgement, "mariadb-down").cause.contains("seqno -1"));
     assert_eq!(finding(&judgement, "mariadb-down").next, "on controller-2: systemctl start mariadb");
-    assert!(judgement.risk.starts_with("one more failure stops the control plane"), "{}", judgement.risk);
+    assert!(
+        judgement.risk.words.starts_with("one more failure stops the control plane"),
+        "{}",
+        judgement.risk.words
+    );
     // In the first moments the others still count it: the risk is the same.
     let mut early = healthy();
     early[2] = down();
     let (state, judgement) = of(early);
     assert_eq!((state, codes(&judgement)), (State::Degraded, vec!["mariadb-down"]));
-    assert!(judgement.risk.starts_with("one more failure stops"), "{}", judgement.risk);
+    assert!(judgement.risk.words.starts_with("one more failure stops"), "{}", judgement.risk.words);
 }
 
 #[test]
@@ -224,7 +228,7 @@ fn without_quorum_the_bootstrap_is_named_only_where_nobody_else_may_serve() {
     assert!(next.starts_with("first make sure that controller-1 does not serve"), "{next}");
     let (state, judgement) = of(vec![serving(recorded!("last-0.txt")), down(), down()]);
     assert_eq!(state, State::Degraded);
-    assert!(judgement.risk.starts_with("this is the last member"), "{}", judgement.risk);
+    assert!(judgement.risk.words.starts_with("this is the last member"), "{}", judgement.risk.words);
 }
 
 #[test]
@@ -272,7 +276,7 @@ fn votes_decide_what_one_more_failure_means() {
     let mut answers = healthy();
     answers[0] = with(recorded!("healthy-0.txt"), heavy);
     let (_, judgement) = of(answers);
-    assert!(judgement.risk.starts_with("one more failure stops"), "{}", judgement.risk);
+    assert!(judgement.risk.words.starts_with("one more failure stops"), "{}", judgement.risk.words);
     let five: Vec<_> = (0..5)
         .map(|number| {
             with(recorded!("healthy-0.txt"), |facts| {
@@ -282,7 +286,7 @@ fn votes_decide_what_one_more_failure_means() {
         })
         .collect();
     let (_, judgement) = of(five);
-    assert_eq!(judgement.risk, "2 members may fail at once; more stop the control plane");
+    assert_eq!(judgement.risk.words, "2 members may fail at once; more stop the control plane");
 }
 
 #[test]
