@@ -21,6 +21,7 @@ pub mod ask;
 pub mod credentials;
 pub mod etcd;
 pub mod haproxy;
+mod http;
 pub mod inventory;
 pub mod mariadb;
 pub mod memcached;

@@ -6,7 +6,6 @@
 mod ctl;
 mod facts;
 mod find;
-mod http;
 mod judge;
 #[cfg(test)]
 mod tests;
@@ -15,6 +14,7 @@ pub use facts::{Facts, Listed};
 
 use crate::answer::Trouble;
 use crate::ask::Ask;
+use crate::http;
 use crate::service::{Context, Judgement, Kind, Member, Service, Target};
 use crate::view::View;
 

@@ -11,15 +11,15 @@ const ANSWER_MAX: usize = 4 << 20;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// The status code.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// What follows the head.
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 /// Asks with GET, or with POST if there is a body.
-pub(super) async fn ask(place: &Place, path: &str, body: Option<&str>, ask: &Ask) -> Result<Reply, Trouble> {
+pub(crate) async fn ask(place: &Place, path: &str, body: Option<&str>, ask: &Ask) -> Result<Reply, Trouble> {
     let mut stream = ask.connect(place).await?;
     ask.doing(format!("waiting for the answer of {place} to {path}"));
     let trouble = |error| Trouble::from_io(&error, &format!("asking {place} for {path}"));
@@ -43,7 +43,7 @@ pub(super) async fn ask(place: &Place, path: &str, body: Option<&str>, ask: &Ask
 }
 
 /// Reads a whole answer.
-pub(super) fn parse(answer: &[u8]) -> Option<Reply> {
+pub(crate) fn parse(answer: &[u8]) -> Option<Reply> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(answer.get(..end)?);
     let mut first = head.lines().next()?.split(' ');
