@@ -28,6 +28,7 @@ pub mod memcached;
 pub mod place;
 pub mod reach;
 pub mod redis;
+mod remedy;
 pub mod service;
 pub mod survey;
 pub mod verdict;

@@ -103,12 +103,7 @@ impl View {
         if let Some(unit) = self.enabled(units) {
             return Some(format!("unit {unit} is enabled"));
         }
-        let own = [
-            format!("tripleo_{container}.service"),
-            format!("kolla-{container}-container.service"),
-            format!("container-{container}.service"),
-        ];
-        if let Some(unit) = own.iter().find(|unit| self.units.contains(*unit)) {
+        if let Some(unit) = self.wrapper(container) {
             return Some(format!("unit {unit} is enabled"));
         }
         let bundle = format!("{container}-bundle-");
@@ -124,6 +119,16 @@ impl View {
             return Some(format!("Kolla put {kolla} there"));
         }
         self.deployed(&[container]).map(|name| format!("TripleO gave this host the service {name}"))
+    }
+
+    /// The unit that starts a container of this name with the host, as TripleO, Kolla or podman writes it.
+    pub fn wrapper(&self, container: &str) -> Option<String> {
+        let own = [
+            format!("tripleo_{container}.service"),
+            format!("kolla-{container}-container.service"),
+            format!("container-{container}.service"),
+        ];
+        own.into_iter().find(|unit| self.units.contains(unit))
     }
 
     /// The first of the services (by TripleO's names) that hiera lists for this host.
