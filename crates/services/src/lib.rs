@@ -31,6 +31,7 @@ pub mod redis;
 mod remedy;
 pub mod service;
 pub mod survey;
+mod tls;
 pub mod verdict;
 pub mod view;
 

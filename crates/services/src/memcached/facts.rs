@@ -31,16 +31,59 @@ pub struct Facts {
     pub rejected_connections: u64,
     /// How often it stopped accepting since the start.
     pub listen_disabled_num: u64,
+    /// Stores since the start.
+    #[serde(default)]
+    pub cmd_set: u64,
+    /// Connections accepted since the start.
+    #[serde(default)]
+    pub total_connections: u64,
+    /// Of the connections allowed, those that it keeps for its own files.
+    #[serde(default)]
+    pub reserved_fds: u64,
+    /// What some of these grew by between two reads, if there was a second one.
+    #[serde(default)]
+    pub growth: Option<Growth>,
 }
+
+/// The growth of counters within a moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Growth {
+    /// Living items thrown out.
+    pub evictions: u64,
+    /// Stores.
+    pub stores: u64,
+    /// Connections turned away.
+    pub turned_away: u64,
+}
+
+impl Facts {
+    /// Connections turned away since the start; where it stops accepting instead, how often it did.
+    pub fn turned_away(&self) -> u64 {
+        self.rejected_connections.max(self.listen_disabled_num)
+    }
+
+    /// What was counted after `earlier`; nothing where it was started anew in between.
+    pub(super) fn since(&self, earlier: &Facts) -> Growth {
+        Growth {
+            evictions: self.evictions.saturating_sub(earlier.evictions),
+            stores: self.cmd_set.saturating_sub(earlier.cmd_set),
+            turned_away: self.turned_away().saturating_sub(earlier.turned_away()),
+        }
+    }
+}
+
+/// What a server says that has no connection free.
+pub(super) const NO_CONNECTION: &str = "Too many open connections";
 
 /// Whether the answer's last line is there.
 pub(super) fn is_whole(answer: &[u8]) -> bool {
-    answer.ends_with(b"END\r\n") || answer.ends_with(b"ERROR\r\n") || is_refusal(answer)
+    answer.ends_with(b"END\r\n") || answer.ends_with(b"ERROR\r\n") || refusal(answer).is_some()
 }
 
-/// A server at its limit of connections says so and hangs up.
-fn is_refusal(answer: &[u8]) -> bool {
-    answer.starts_with(b"ERROR ") && answer.ends_with(b"\r\n")
+/// A server at its limit of connections says so and hangs up; one that wants a login (`-Y`) says that.
+fn refusal(answer: &[u8]) -> Option<&str> {
+    let line = std::str::from_utf8(answer.strip_suffix(b"\r\n")?).ok()?;
+    line.strip_prefix("ERROR ").or_else(|| line.strip_prefix("CLIENT_ERROR "))
 }
 
 /// Reads the whole answer.
@@ -49,8 +92,8 @@ fn is_refusal(answer: &[u8]) -> bool {
 /// When it is a refusal, cut off, or no answer to `stats`.
 pub(super) fn parse(answer: &[u8]) -> Result<Facts, Trouble> {
     let text = String::from_utf8_lossy(answer);
-    if is_refusal(answer) {
-        return Err(Trouble::Denied(text.trim_start_matches("ERROR ").trim().to_string()));
+    if let Some(cause) = refusal(answer) {
+        return Err(Trouble::Denied(cause.to_string()));
     }
     if !answer.ends_with(b"END\r\n") {
         let start: String = text.chars().take(60).collect();
@@ -75,6 +118,9 @@ pub(super) fn parse(answer: &[u8]) -> Result<Facts, Trouble> {
             "curr_connections" => facts.curr_connections = number(),
             "max_connections" => facts.max_connections = number(),
             "rejected_connections" => facts.rejected_connections = number(),
+            "cmd_set" => facts.cmd_set = number(),
+            "total_connections" => facts.total_connections = number(),
+            "reserved_fds" => facts.reserved_fds = number(),
             "listen_disabled_num" => facts.listen_disabled_num = number(),
             _ => {}
         }

@@ -1,29 +1,32 @@
 //! memcached: tokens and metadata are cached in it. It has no replication and no word on its health;
-//! what tells is the growth of its counters since its start.
+//! what tells is the growth of its counters, since its start and between two reads.
 
 mod facts;
+mod find;
 mod judge;
 #[cfg(test)]
 mod tests;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::time::Duration;
 
-pub use facts::Facts;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+
+pub use facts::{Facts, Growth};
 
 use crate::answer::Trouble;
 use crate::ask::Ask;
-use crate::place::Place;
+use crate::reach::Stream;
 use crate::service::{Context, Judgement, Kind, Member, Service, Target};
+use crate::tls;
 use crate::view::View;
 
 /// The port where nothing else is said.
 const PORT: u16 = 11211;
 /// The most that `stats` may answer; it is about 2 kB.
 const ANSWER_MAX: usize = 64 << 10;
-/// Debian's and Red Hat's unit.
-const UNITS: &[&str] = &["memcached.service"];
-/// TripleO's and Kolla's container.
-const CONTAINER: &str = "memcached";
+/// Between two reads of counters that are not zero.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The kind.
 #[derive(Debug)]
@@ -31,42 +34,38 @@ pub struct Memcached;
 
 impl Service for Memcached {
     const KIND: Kind = Kind::Memcached;
-    const FILES: &'static [&'static str] = &["/etc/memcached.conf", "/etc/sysconfig/memcached"];
     const DAEMONS: &'static [&'static str] = &["memcached"];
     type Facts = Facts;
 
     fn find(view: &View) -> Vec<Target> {
-        let mut found = Vec::new();
-        for process in view.named(Self::DAEMONS) {
-            let Some(address) = view.listening(process.pid).next().or_else(|| view.listens_on(PORT)) else {
-                continue;
-            };
-            let (host, port) = View::reachable(address);
-            let evidence = format!("process {}", process.pid);
-            found.push(target(view, Place::Tcp(host, port), true, evidence));
-        }
-        if found.is_empty()
-            && let Some(evidence) = view.expected(UNITS, CONTAINER)
-        {
-            found.push(target(view, Place::Tcp("127.0.0.1".to_string(), PORT), false, evidence));
-        }
-        found
+        find::find(view)
     }
 
     async fn probe(target: &Target, ask: &Ask) -> Result<Facts, Trouble> {
+        if target.settings.contains_key("tls") {
+            tls::hello(&target.place, ask).await?;
+            let cause = "it lives, but speaks TLS only, and its counters are not asked through that";
+            return Err(Trouble::Denied(cause.to_string()));
+        }
         let mut stream = ask.connect(&target.place).await?;
-        let trouble = |error| Trouble::from_io(&error, &format!("asking {} for stats", target.place));
-        stream.write_all(b"stats\r\n").await.map_err(trouble)?;
-        let mut answer = Vec::new();
-        while !facts::is_whole(&answer) {
-            if answer.len() > ANSWER_MAX {
-                return Err(Trouble::Broken(format!("{} bytes of stats without an end", answer.len())));
-            }
-            if stream.read_buf(&mut answer).await.map_err(trouble)? == 0 {
-                break;
+        let answer = stats(&mut stream, target).await?;
+        if answer.is_empty() && target.settings.contains_key("sasl") {
+            let cause = "it lives, but wants a login by SASL (-S) before it shows its counters";
+            return Err(Trouble::Denied(cause.to_string()));
+        }
+        let mut first = facts::parse(&answer)?;
+        // A counter since the start says nothing of now.
+        if first.evictions > 0 || first.turned_away() > 0 {
+            let share = ask.remaining() / 2;
+            let again = async {
+                sleep(PAUSE.min(share)).await;
+                facts::parse(&stats(&mut stream, target).await?)
+            };
+            if let Ok(Ok(second)) = timeout(share, again).await {
+                first.growth = Some(second.since(&first));
             }
         }
-        facts::parse(&answer)
+        Ok(first)
     }
 
     fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
@@ -74,18 +73,23 @@ impl Service for Memcached {
     }
 }
 
-fn target(view: &View, place: Place, seen: bool, evidence: String) -> Target {
-    let port = match &place {
-        Place::Tcp(_, port) => Some(*port),
-        _ => None,
-    };
-    Target {
-        kind: Kind::Memcached,
-        host: view.host.clone(),
-        place,
-        port,
-        seen,
-        evidence,
-        settings: std::collections::BTreeMap::new(),
+async fn stats(stream: &mut Stream, target: &Target) -> Result<Vec<u8>, Trouble> {
+    let trouble = |error| Trouble::from_io(&error, &format!("asking {} for stats", target.place));
+    let mut answer = Vec::new();
+    // One that is full says so and hangs up before it is asked: what it said counts, not the broken pipe.
+    let sent = stream.write_all(b"stats\r\n").await;
+    while !facts::is_whole(&answer) {
+        if answer.len() > ANSWER_MAX {
+            return Err(Trouble::Broken(format!("{} bytes of stats without an end", answer.len())));
+        }
+        match stream.read_buf(&mut answer).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => return Err(trouble(error)),
+        }
+    }
+    match sent {
+        Err(error) if answer.is_empty() => Err(trouble(error)),
+        _ => Ok(answer),
     }
 }
