@@ -81,25 +81,30 @@ pub(super) fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
 
 fn without_answer(index: usize, daemon: &Daemon<'_>) -> Option<Said> {
     let trouble = daemon.member.answer.trouble()?;
-    let (what, start) = if daemon.is_sentinel { ("redis-sentinel", "Sentinel") } else { ("redis", "Redis") };
-    let (word, severity) = match &daemon.member.answer {
-        Answer::Denied { cause } if cause.contains("max number of clients") => {
-            ("clients-full", Severity::Degraded)
+    let full = |cause: &str| cause.contains("max number of clients");
+    let (code, severity) = match (&daemon.member.answer, daemon.is_sentinel) {
+        (Answer::Denied { cause }, false) if full(cause) => ("redis-clients-full", Severity::Degraded),
+        (Answer::Denied { cause }, true) if full(cause) => {
+            ("redis-sentinel-clients-full", Severity::Degraded)
         }
-        Answer::Denied { .. } => ("denied", Severity::Unknown),
-        Answer::Silent { .. } => ("silent", Severity::Degraded),
-        Answer::Down { .. } => ("down", Severity::Degraded),
-        _ => ("broken", Severity::Degraded),
+        (Answer::Denied { .. }, false) => ("redis-denied", Severity::Unknown),
+        (Answer::Denied { .. }, true) => ("redis-sentinel-denied", Severity::Unknown),
+        (Answer::Silent { .. }, false) => ("redis-silent", Severity::Degraded),
+        (Answer::Silent { .. }, true) => ("redis-sentinel-silent", Severity::Degraded),
+        (Answer::Down { .. }, false) => ("redis-down", Severity::Degraded),
+        (Answer::Down { .. }, true) => ("redis-sentinel-down", Severity::Degraded),
+        (_, false) => ("redis-broken", Severity::Degraded),
+        (_, true) => ("redis-sentinel-broken", Severity::Degraded),
     };
     let host = daemon.host();
-    let next = match word {
-        "clients-full" => {
+    let next = match &daemon.member.answer {
+        Answer::Denied { cause } if full(cause) => {
             format!("on {host}: raise maxclients in redis.conf, then {}", daemon.service("restart"))
         }
-        "denied" => {
+        Answer::Denied { .. } => {
             "aileron services --credentials FILE, with user and password in its section [redis]".to_string()
         }
-        "down" => daemon.service("start"),
+        Answer::Down { .. } => daemon.service("start"),
         _ => daemon.service("restart"),
     };
     let evidence = &daemon.member.target.evidence;
@@ -108,8 +113,9 @@ fn without_answer(index: usize, daemon: &Daemon<'_>) -> Option<Said> {
     } else {
         format!(" ({evidence})")
     };
-    let cause = format!("{start} on {host} {trouble}{why}");
-    let finding = Finding::new(&format!("{what}-{word}"), severity, host, cause).next(next);
+    let what = if daemon.is_sentinel { "Sentinel" } else { "Redis" };
+    let cause = format!("{what} on {host} {trouble}{why}");
+    let finding = Finding::new(code, severity, host, cause).next(next);
     Some(Said { of: Some(index), finding })
 }
 
