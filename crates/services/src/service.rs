@@ -31,11 +31,14 @@ pub enum Kind {
     Memcached,
     /// Locks and coordination by a majority.
     Etcd,
+    /// The proxies in front of instances' consoles.
+    Consoles,
 }
 
 impl Kind {
     /// All of them, in the order of the overview.
-    pub const ALL: &[Kind] = &[Kind::Mariadb, Kind::Haproxy, Kind::Redis, Kind::Memcached, Kind::Etcd];
+    pub const ALL: &[Kind] =
+        &[Kind::Mariadb, Kind::Haproxy, Kind::Redis, Kind::Memcached, Kind::Etcd, Kind::Consoles];
 
     /// Its name in all outputs.
     pub fn name(self) -> &'static str {
@@ -45,12 +48,13 @@ impl Kind {
             Kind::Redis => "redis",
             Kind::Memcached => "memcached",
             Kind::Etcd => "etcd",
+            Kind::Consoles => "consoles",
         }
     }
 
     /// Whether OpenStack's API stops without it; otherwise its failure only degrades the control plane.
     pub fn vital(self) -> bool {
-        !matches!(self, Kind::Redis | Kind::Memcached | Kind::Etcd)
+        !matches!(self, Kind::Redis | Kind::Memcached | Kind::Etcd | Kind::Consoles)
     }
 
     /// What can be done with it.
@@ -61,6 +65,7 @@ impl Kind {
             Kind::Redis => &Room::<crate::redis::Redis>(PhantomData),
             Kind::Memcached => &Room::<crate::memcached::Memcached>(PhantomData),
             Kind::Etcd => &Room::<crate::etcd::Etcd>(PhantomData),
+            Kind::Consoles => &Room::<crate::consoles::Consoles>(PhantomData),
         }
     }
 }
