@@ -24,6 +24,7 @@ pub mod etcd;
 pub mod haproxy;
 mod http;
 pub mod inventory;
+pub mod libvirt;
 pub mod mariadb;
 pub mod memcached;
 pub mod place;

@@ -33,12 +33,21 @@ pub enum Kind {
     Etcd,
     /// The proxies in front of instances' consoles.
     Consoles,
+    /// What runs the instances, on computes.
+    Libvirt,
 }
 
 impl Kind {
     /// All of them, in the order of the overview.
-    pub const ALL: &[Kind] =
-        &[Kind::Mariadb, Kind::Haproxy, Kind::Redis, Kind::Memcached, Kind::Etcd, Kind::Consoles];
+    pub const ALL: &[Kind] = &[
+        Kind::Mariadb,
+        Kind::Haproxy,
+        Kind::Redis,
+        Kind::Memcached,
+        Kind::Etcd,
+        Kind::Consoles,
+        Kind::Libvirt,
+    ];
 
     /// Its name in all outputs.
     pub fn name(self) -> &'static str {
@@ -49,12 +58,13 @@ impl Kind {
             Kind::Memcached => "memcached",
             Kind::Etcd => "etcd",
             Kind::Consoles => "consoles",
+            Kind::Libvirt => "libvirt",
         }
     }
 
     /// Whether OpenStack's API stops without it; otherwise its failure only degrades the control plane.
     pub fn vital(self) -> bool {
-        !matches!(self, Kind::Redis | Kind::Memcached | Kind::Etcd | Kind::Consoles)
+        !matches!(self, Kind::Redis | Kind::Memcached | Kind::Etcd | Kind::Consoles | Kind::Libvirt)
     }
 
     /// What can be done with it.
@@ -66,6 +76,7 @@ impl Kind {
             Kind::Memcached => &Room::<crate::memcached::Memcached>(PhantomData),
             Kind::Etcd => &Room::<crate::etcd::Etcd>(PhantomData),
             Kind::Consoles => &Room::<crate::consoles::Consoles>(PhantomData),
+            Kind::Libvirt => &Room::<crate::libvirt::Libvirt>(PhantomData),
         }
     }
 }
