@@ -32,14 +32,29 @@ pub(crate) fn service(target: &Target, verb: &str) -> String {
     format!("on {}: {}", target.host, bare(target, verb))
 }
 
-/// The same without the host, for a longer sentence.
+/// Where it says what ails it: "on controller-0: journalctl -u memcached -n 50".
+pub(crate) fn log(target: &Target) -> String {
+    let (container, unit) = run_by(target);
+    let command = match container {
+        Some((engine, name)) => format!("{engine} logs --tail 50 {name}"),
+        None => format!("journalctl -u {unit} -n 50"),
+    };
+    format!("on {}: {command}", target.host)
+}
+
+/// [`service`] without the host, for a longer sentence.
 pub(crate) fn bare(target: &Target, verb: &str) -> String {
-    let container = target.settings.get("container").and_then(|one| one.split_once(' '));
-    let unit = target.settings.get("unit").map_or(target.kind.name(), String::as_str);
+    let (container, unit) = run_by(target);
     match container {
         Some((engine, name)) => format!("{engine} {verb} {name}"),
         None => format!("systemctl {verb} {unit}"),
     }
+}
+
+/// Engine and name of the container if that is who runs it, and the unit.
+fn run_by(target: &Target) -> (Option<(&str, &str)>, &str) {
+    let container = target.settings.get("container").and_then(|one| one.split_once(' '));
+    (container, target.settings.get("unit").map_or(target.kind.name(), String::as_str))
 }
 
 #[cfg(test)]
@@ -49,16 +64,17 @@ mod tests {
     use crate::service::Kind;
     use crate::view::Container;
 
-    fn said(view: &View) -> String {
+    fn target(view: &View) -> Target {
         let mut settings = BTreeMap::new();
         note(&mut settings, view, &["memcached.service"], &["memcached"]);
         let place = Place::Tcp("127.0.0.1".to_string(), 11211);
         let host = "c0".to_string();
         let evidence = String::new();
-        service(
-            &Target { kind: Kind::Memcached, host, place, port: None, seen: false, evidence, settings },
-            "restart",
-        )
+        Target { kind: Kind::Memcached, host, place, port: None, seen: false, evidence, settings }
+    }
+
+    fn said(view: &View) -> String {
+        service(&target(view), "restart")
     }
 
     #[test]
@@ -72,6 +88,7 @@ mod tests {
         };
         let bare = View { containers: vec![container], ..View::default() };
         assert_eq!(said(&bare), "on c0: podman restart memcached");
+        assert_eq!(log(&target(&bare)), "on c0: podman logs --tail 50 memcached");
         let units = ["tripleo_memcached.service".to_string()].into();
         assert_eq!(said(&View { units, ..bare }), "on c0: systemctl restart tripleo_memcached");
     }

@@ -42,6 +42,10 @@ fn target(view: &View, modular: bool, evidence: String) -> Target {
     let of_daemon = |unit: &&&str| unit.starts_with("virtqemud") == modular;
     let units: Vec<&str> = UNITS.iter().filter(of_daemon).copied().collect();
     remedy::note(&mut settings, view, &units, CONTAINERS);
+    // What hangs is the daemon, whoever has its socket.
+    if let Some(unit) = settings.get_mut("unit") {
+        *unit = unit.trim_end_matches(".socket").to_string();
+    }
     Target {
         kind: Kind::Libvirt,
         host: view.host.clone(),

@@ -73,7 +73,7 @@ fn without_answer(member: &Member<Facts>, living: usize) -> Finding {
         Answer::Down { .. } => ("libvirt-down", severity, remedy::service(target, "start")),
         Answer::Silent { .. } => ("libvirt-silent", severity, remedy::service(target, "restart")),
         Answer::Denied { .. } => ("libvirt-denied", Severity::Unknown, String::new()),
-        _ => ("libvirt-broken", severity, remedy::service(target, "status")),
+        _ => ("libvirt-broken", severity, remedy::log(target)),
     };
     let effect = match severity {
         Severity::Unknown => "the state of its instances is not known",

@@ -137,7 +137,7 @@ fn a_socket_that_is_enabled_stands_for_its_daemon() {
     let units = ["virtqemud.socket".to_string()].into();
     let found = Libvirt::find(&View { units, ..View::default() });
     assert_eq!(found[0].place.to_string(), "/run/libvirt/virtqemud-sock-ro");
-    assert_eq!(found[0].settings["unit"], "virtqemud.socket");
+    assert_eq!(found[0].settings["unit"], "virtqemud");
     assert_eq!(Libvirt::find(&View::default()), [], "a controller");
 }
 

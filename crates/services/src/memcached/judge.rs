@@ -68,7 +68,7 @@ fn without_answer(member: &Member<Facts>) -> Finding {
         }
         Answer::Denied { .. } => ("memcached-denied", Severity::Unknown, String::new()),
         Answer::Silent { .. } => ("memcached-silent", Severity::Degraded, remedy::service(target, "restart")),
-        Answer::Broken { .. } => ("memcached-broken", Severity::Degraded, remedy::service(target, "status")),
+        Answer::Broken { .. } => ("memcached-broken", Severity::Degraded, remedy::log(target)),
         _ => ("memcached-down", Severity::Degraded, remedy::service(target, "start")),
     };
     let mut cause = format!("memcached on {} {trouble}", target.host);
