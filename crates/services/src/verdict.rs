@@ -1,7 +1,7 @@
 //! The verdict: what is said of a service and of the control plane, with stable codes.
 //!
 //! The serialized form is what `aileron services --json` prints; its fields and the findings' codes
-//! may grow but do not change meaning (docs/services.md lists them).
+//! may grow but do not change meaning (docs/services/ lists them).
 
 use serde::{Deserialize, Serialize};
 

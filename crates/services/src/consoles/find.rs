@@ -71,21 +71,23 @@ fn ours(view: &View, sort: &Sort) -> Option<Target> {
 
 /// What configures a sort: the files that its process names, else Kolla's own for it, else all others.
 fn conf(view: &View, sort: &Sort, processes: &[&Process]) -> Conf {
-    let named = |path: &str| {
-        let mut words = processes.iter().flat_map(|process| &process.arguments);
-        path.ends_with(".conf") && words.any(|word| word.ends_with(path))
+    // In the order of the command line: the last word counts.
+    let words = processes.first().into_iter().flat_map(|process| &process.arguments);
+    let named: Vec<&String> = words
+        .filter_map(|word| {
+            let mut files = view.files.iter().filter(|(path, _)| path.ends_with(".conf"));
+            files.find(|(path, _)| word == *path || word.ends_with(&format!("={path}")))
+        })
+        .map(|(_, text)| text)
+        .collect();
+    let matching = |chosen: &dyn Fn(&str) -> bool| -> Vec<&String> {
+        view.files.iter().filter(|(path, _)| chosen(path)).map(|(_, text)| text).collect()
     };
-    let folder = |path: &str| sort.containers.iter().any(|name| path.contains(&format!("/kolla/{name}/")));
-    let other = |path: &str| path.ends_with("/nova.conf") && !path.contains("/kolla/");
-    let choices: [&dyn Fn(&str) -> bool; 3] = [&named, &folder, &other];
+    let own = matching(&|path| sort.containers.iter().any(|name| path.contains(&format!("/kolla/{name}/"))));
+    let other = matching(&|path| path.ends_with("/nova.conf") && !path.contains("/kolla/"));
     let mut conf = Conf::default();
-    for chosen in choices {
-        let mut texts = view.files.iter().filter(|(path, _)| chosen(path)).peekable();
-        if texts.peek().is_some() {
-            texts.for_each(|(_, text)| conf.read(text));
-            break;
-        }
-    }
+    let texts = [named, own, other].into_iter().find(|texts| !texts.is_empty());
+    texts.unwrap_or_default().into_iter().for_each(|text| conf.read(text));
     conf
 }
 

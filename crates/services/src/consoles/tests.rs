@@ -114,6 +114,25 @@ fn pages_are_where_users_are_sent_else_where_packages_have_them() {
 }
 
 #[test]
+fn of_several_files_the_last_on_the_command_line_counts() {
+    let mut files =
+        file("/usr/share/nova/nova-dist.conf", "[vnc]\nnovncproxy_port = 1\nnovncproxy_host = 10.77.0.11\n");
+    files.extend(file("/etc/nova/nova.conf", "[vnc]\nnovncproxy_port = 6099\n"));
+    files.extend(file(
+        "/var/lib/config-data/puppet-generated/nova/etc/nova/nova.conf",
+        "[vnc]\nnovncproxy_port = 2\n",
+    ));
+    let words = [
+        "nova-novncproxy",
+        "--config-file",
+        "/usr/share/nova/nova-dist.conf",
+        "--config-file=/etc/nova/nova.conf",
+    ];
+    let view = View { processes: vec![process(4, "nova-novncproxy", &words)], files, ..View::default() };
+    assert_eq!(place(&Consoles::find(&view)[0]), "10.77.0.11:6099");
+}
+
+#[test]
 fn ours_counts_only_where_it_listens() {
     let mut view = View { processes: vec![process(7, "aileron", &["aileron", "serve"])], ..View::default() };
     view.listeners = vec![listener("127.0.0.1:5672", Some(7))];
