@@ -92,8 +92,7 @@ def test_an_open_console_keeps_the_port_of_a_killed_one(consoles, host):
     with held:
         held.sendall(b"GET /vnc_lite.html HTTP/1.1\r\nHost: lab\r\n\r\n")
         assert held.recv(100).startswith(b"HTTP/1.1 200")
-        seen, _, _ = verdict(host)
-        assert seen["members"][0]["role"] == "noVNC, 1 connection"
+        host.lab.until(lambda: verdict(host)[0]["members"][0]["role"] == "noVNC, 1 connection", what="no other connection")
         consoles.novnc[host].kill(tree=False)
         seen, findings, _ = verdict(host, "--inventory", consoles.lab.inventory())
         assert seen["state"] == "degraded" and set(findings) == {"consoles-silent"}, findings

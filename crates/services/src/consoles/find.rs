@@ -31,7 +31,9 @@ pub(super) fn find(view: &View) -> Vec<Target> {
 }
 
 fn nova(view: &View, sort: &Sort) -> Option<Target> {
-    let processes: Vec<&Process> = view.processes.iter().filter(|one| one.name == sort.daemon).collect();
+    // A child that has ended stays for a second until it is buried, without a command line.
+    let processes: Vec<&Process> =
+        view.processes.iter().filter(|one| one.name == sort.daemon && !one.arguments.is_empty()).collect();
     let conf = conf(view, sort, &processes);
     let (host, port) = configured(&conf, sort);
     let Some(first) = processes.first() else {

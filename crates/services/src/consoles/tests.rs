@@ -30,8 +30,10 @@ fn place(target: &Target) -> String {
 
 #[test]
 fn a_proxy_is_one_member_however_many_browsers_it_serves() {
+    let mut processes = [4, 9, 12].map(|pid| process(pid, "nova-novncproxy", &["nova-novncproxy"])).to_vec();
+    processes.push(process(13, "nova-novncproxy", &[]));
     let view = View {
-        processes: [4, 9, 12].map(|pid| process(pid, "nova-novncproxy", &["nova-novncproxy"])).into(),
+        processes,
         // The kernel's table names one owner of a socket that the children share.
         listeners: vec![listener("10.77.0.11:6080", Some(12)), listener("10.77.0.10:6080", Some(99))],
         ..View::default()
