@@ -27,6 +27,7 @@ pub mod inventory;
 pub mod libvirt;
 pub mod mariadb;
 pub mod memcached;
+pub mod pacemaker;
 pub mod place;
 pub mod reach;
 pub mod redis;

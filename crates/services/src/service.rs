@@ -35,11 +35,14 @@ pub enum Kind {
     Consoles,
     /// What runs the instances, on computes.
     Libvirt,
+    /// What runs where, and what takes over when a host is lost, with Corosync below it.
+    Pacemaker,
 }
 
 impl Kind {
     /// All of them, in the order of the overview.
     pub const ALL: &[Kind] = &[
+        Kind::Pacemaker,
         Kind::Mariadb,
         Kind::Haproxy,
         Kind::Redis,
@@ -59,6 +62,7 @@ impl Kind {
             Kind::Etcd => "etcd",
             Kind::Consoles => "consoles",
             Kind::Libvirt => "libvirt",
+            Kind::Pacemaker => "pacemaker",
         }
     }
 
@@ -77,6 +81,7 @@ impl Kind {
             Kind::Etcd => &Room::<crate::etcd::Etcd>(PhantomData),
             Kind::Consoles => &Room::<crate::consoles::Consoles>(PhantomData),
             Kind::Libvirt => &Room::<crate::libvirt::Libvirt>(PhantomData),
+            Kind::Pacemaker => &Room::<crate::pacemaker::Pacemaker>(PhantomData),
         }
     }
 }
