@@ -81,6 +81,8 @@ class Cluster:
         place.write_text(self.cib)
         host.run(["chown", "hacluster:haclient", "/var/lib/pacemaker/cib/cib.xml"])
         host.run(["chmod", "600", "/var/lib/pacemaker/cib/cib.xml"])
+        for unit in ("corosync", "pacemaker"):
+            host.etc(f"systemd/system/multi-user.target.wants/{unit}.service", "")
 
     def start(self, host):
         """Starts (again) both daemons of a host."""

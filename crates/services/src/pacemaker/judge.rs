@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::facts::{Facts, Node, Picture};
 use super::{addresses, failures, fencing, members, resources};
 use crate::service::{Context, Judgement, Member};
-use crate::verdict::{Finding, Severity, State};
+use crate::verdict::{Finding, Risk, Severity, State};
 
 /// A finding, with the member it is about by its number.
 pub(super) type Said = (Option<usize>, Finding);
@@ -106,10 +106,9 @@ pub(super) fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
         let state = if idle { State::Failed } else { state };
         judged.members.push(member.verdict(state, members::role(member)));
     }
-    risks.retain(|risk| !risk.is_empty());
     judged.findings = said.into_iter().map(|(_, finding)| finding).collect();
     judged.summary = summaries.join("; ");
-    judged.risk = risks.join("; ");
+    judged.risk = Risk::all(risks);
     judged
 }
 
@@ -185,8 +184,8 @@ fn summary(cluster: &Cluster<'_>) -> String {
 }
 
 /// How many more hosts may be lost.
-fn risk(cluster: &Cluster<'_>) -> String {
-    let Some(best) = cluster.best() else { return String::new() };
+fn risk(cluster: &Cluster<'_>) -> Risk {
+    let Some(best) = cluster.best() else { return Risk::default() };
     let picture = &best.facts.picture;
     let here = online(picture).len() as u64;
     let all = voters(picture).count() as u64;
@@ -195,21 +194,25 @@ fn risk(cluster: &Cluster<'_>) -> String {
     let has = |flag: &str| votes.is_some_and(|votes| votes.flags.iter().any(|one| one == flag));
     let mut risk = match left.checked_sub(needed) {
         _ if !picture.quorum && picture.no_quorum_policy == "ignore" => {
-            "nothing stops two sides from running the same resources".to_string()
+            Risk::carried("nothing stops two sides from running the same resources")
         }
-        None if !picture.quorum => format!("nothing runs until {needed} votes are together again"),
-        _ if all <= 1 => "one failure stops everything: the cluster has a single host".to_string(),
-        _ if here <= 1 => "one more failure stops everything: this is the last host".to_string(),
-        None | Some(0) => {
-            format!("one more host lost stops all resources: {left} votes are left and {needed} are needed")
+        None if !picture.quorum => {
+            Risk::carried(format!("nothing runs until {needed} votes are together again"))
         }
+        _ if all <= 1 => Risk::stops("one failure stops everything: the cluster has a single host"),
+        _ if here <= 1 => Risk::stops("one more failure stops everything: this is the last host"),
+        None | Some(0) => Risk::stops(format!(
+            "one more host lost stops all resources: {left} votes are left and {needed} are needed"
+        )),
         // Each counts the votes of those that are left, down to one.
-        Some(_) if has("LastManStanding") => "hosts may be lost one after the other".to_string(),
-        Some(1) => "one more host may be lost, a second one stops all resources".to_string(),
-        Some(spare) => format!("{spare} more hosts may be lost, the next one stops all resources"),
+        Some(_) if has("LastManStanding") => Risk::carried("hosts may be lost one after the other"),
+        Some(1) => Risk::carried("one more host may be lost, a second one stops all resources"),
+        Some(spare) => {
+            Risk::carried(format!("{spare} more hosts may be lost, the next one stops all resources"))
+        }
     };
     if picture.quorum && all > 1 && !picture.fencing {
-        risk.push_str("; with fencing off a lost host may keep what it has");
+        risk.words.push_str("; with fencing off a lost host may keep what it has");
     }
     risk
 }

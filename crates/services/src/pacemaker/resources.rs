@@ -242,11 +242,12 @@ impl<'a> Set<'a> {
             self.id,
             why.as_ref().map_or(String::new(), |why| format!("; {why}"))
         );
-        let kind = if self.whole == Whole::Bundle { "bundle" } else { "clone" };
-        let (code, severity) = match none {
-            true if started > 0 => ("pacemaker-not-promoted".to_string(), self.lost()),
-            true => (format!("pacemaker-{kind}-down"), self.lost()),
-            false => (format!("pacemaker-{kind}-short"), Severity::Degraded),
+        let (code, severity) = match (none, self.whole) {
+            (true, _) if started > 0 => ("pacemaker-not-promoted", self.lost()),
+            (true, Whole::Bundle) => ("pacemaker-bundle-down", self.lost()),
+            (true, _) => ("pacemaker-clone-down", self.lost()),
+            (false, Whole::Bundle) => ("pacemaker-bundle-short", Severity::Degraded),
+            (false, _) => ("pacemaker-clone-short", Severity::Degraded),
         };
         let willed =
             !none && broken.is_empty() && off.is_empty() && why.is_none() && lacking <= standby.len();
@@ -261,8 +262,8 @@ impl<'a> Set<'a> {
             }
         };
         Some(match willed {
-            true => Finding::new(&code, Severity::Notice, self.id, cause).next(next).intended(),
-            false => Finding::new(&code, severity, self.id, cause).next(next),
+            true => Finding::new(code, Severity::Notice, self.id, cause).next(next).intended(),
+            false => Finding::new(code, severity, self.id, cause).next(next),
         })
     }
 

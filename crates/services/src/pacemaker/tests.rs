@@ -99,7 +99,11 @@ fn three_that_agree_are_ok_and_told_of_fencing() {
     assert_eq!((state, codes(&judgement)), (State::Ok, vec!["pacemaker-fencing-off"]));
     assert_eq!(judgement.findings[0].severity, Severity::Notice);
     assert_eq!(judgement.summary, "DC controller-0, with quorum, 3 of 3 hosts online, 8 resources run");
-    assert!(judgement.risk.starts_with("one more host may be lost, a second one"), "{}", judgement.risk);
+    assert!(
+        judgement.risk.words.starts_with("one more host may be lost, a second one"),
+        "{}",
+        judgement.risk.words
+    );
     let roles: Vec<_> = judgement.members.iter().map(|one| one.role.as_str()).collect();
     assert_eq!(roles, ["DC", "online", "online"]);
 }
@@ -124,7 +128,7 @@ fn a_host_cut_off_is_seen_from_both_sides() {
         "{cause}"
     );
     assert_eq!(
-        judgement.risk.split(';').next().unwrap(),
+        judgement.risk.words.split(';').next().unwrap(),
         "one more host lost stops all resources: 2 votes are left and 2 are needed"
     );
     assert_eq!(judgement.members[2].state, State::Failed);
@@ -193,7 +197,11 @@ fn two_hosts_cut_apart_run_everything_twice() {
         (state, codes(&judgement)),
         (State::Failed, vec!["pacemaker-split-brain", "pacemaker-fencing-off", "pacemaker-address-twice"])
     );
-    assert!(judgement.risk.starts_with("one more failure stops everything"), "{}", judgement.risk);
+    assert!(
+        judgement.risk.words.starts_with("one more failure stops everything"),
+        "{}",
+        judgement.risk.words
+    );
 }
 
 #[test]
