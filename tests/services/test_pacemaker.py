@@ -189,7 +189,8 @@ def test_a_frozen_pacemaker_is_silent_in_time(cluster):
 
 
 def test_without_root_nothing_is_known_but_the_remedy(cluster):
-    done = cluster.hosts[0].run([binary(), "services", "--json"], user="nobody", check=False)
+    # A user's PATH has no sbin, where crm_mon is.
+    done = cluster.hosts[0].run([binary(), "services", "--json"], user="nobody", check=False, env={"PATH": "/usr/bin:/bin"})
     assert done.returncode == 3, done.stdout + done.stderr
     assert '"pacemaker-denied"' in done.stdout and "group haclient" in done.stdout
 

@@ -22,11 +22,19 @@ pub(super) async fn connect(place: &Place) -> Result<Stream, Trouble> {
     connected.map_err(|error| Trouble::from_io(&error, &format!("connecting to {place}")))
 }
 
+/// Where programs are beside the caller's folders: a user's PATH may have none of root's.
+const FOLDERS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The program is killed when the caller stops waiting. Texts are asked for in English, whatever the locale.
 pub(super) async fn run(name: &str, arguments: &[&str]) -> Result<Output, Trouble> {
-    program::output(Command::new(name).args(arguments).env("LC_ALL", "C")).await.map_err(|error| match error
-        .kind()
-    {
+    let path = match std::env::var("PATH") {
+        Ok(own) if !own.is_empty() => format!("{own}:{FOLDERS}"),
+        _ => FOLDERS.to_string(),
+    };
+    let mut command = Command::new(name);
+    // The program is looked for in the PATH that it is given.
+    command.args(arguments).env("LC_ALL", "C").env("PATH", path);
+    program::output(&mut command).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Trouble::Denied(format!("{name} is not installed")),
         _ => Trouble::from_io(&error, &format!("running {name}")),
     })
