@@ -52,7 +52,7 @@ pub(super) fn why(best: Seen<'_>, is_of: impl Fn(&Resource) -> bool, now: u64) -
 }
 
 /// An instance of a unique clone has a number behind its name.
-fn base(resource: &str) -> &str {
+pub(super) fn base(resource: &str) -> &str {
     match resource.rsplit_once(':') {
         Some((name, number)) if number.bytes().all(|one| one.is_ascii_digit()) => name,
         _ => resource,

@@ -217,9 +217,10 @@ impl<'a> Set<'a> {
         let broken: Vec<&Instance<'_>> = self.instances.iter().filter(|one| one.is_broken()).collect();
         let lacking = wanted.saturating_sub(started);
         let enough = match self.whole {
-            // A clone has an instance for every host; where none can run, none is missed.
             Whole::Bundle => lacking == 0,
-            _ => broken.is_empty() && lacking <= off.len() + standby.len() + self.banned(),
+            // A clone has an instance for every host, of each of a group's members; where none can run, none is
+            // missed.
+            _ => broken.is_empty() && lacking <= (off.len() + standby.len() + self.banned()) * self.names(),
         };
         let none = started == 0 && wanted > 0 || to_promote > 0 && promoted == 0;
         if self.is_disabled() || enough && promoted >= to_promote.min(started) && !none {
@@ -249,8 +250,8 @@ impl<'a> Set<'a> {
             (false, Whole::Bundle) => ("pacemaker-bundle-short", Severity::Degraded),
             (false, _) => ("pacemaker-clone-short", Severity::Degraded),
         };
-        let willed =
-            !none && broken.is_empty() && off.is_empty() && why.is_none() && lacking <= standby.len();
+        let by_standby = lacking > 0 && lacking <= standby.len() && promoted >= to_promote.min(started);
+        let willed = by_standby && !none && broken.is_empty() && off.is_empty() && why.is_none();
         let next = match (off.first(), standby.first()) {
             _ if why.is_some() || !broken.is_empty() => {
                 format!("see why, then pcs resource cleanup {}", self.id)
@@ -272,6 +273,11 @@ impl<'a> Set<'a> {
         if self.is_vital() { Severity::Failed } else { Severity::Degraded }
     }
 
+    /// How many resources it is made of.
+    fn names(&self) -> usize {
+        self.instances.iter().map(|one| failures::base(&one.main.id)).collect::<BTreeSet<_>>().len()
+    }
+
     /// On how many hosts a constraint keeps it from running.
     fn banned(&self) -> usize {
         let is_of = |name: &str| name == self.id || self.instances.iter().any(|one| one.main.id == name);
@@ -285,7 +291,8 @@ impl<'a> Set<'a> {
 
     /// Whether more are promoted than may be.
     fn promoted(&self) -> Option<Finding> {
-        let at: Vec<&str> = self
+        // The members of a group are promoted together.
+        let at: BTreeSet<&str> = self
             .instances
             .iter()
             .filter(|one| one.main.role == Role::Promoted)
@@ -293,7 +300,7 @@ impl<'a> Set<'a> {
             .collect();
         let most = self.demand?.promoted;
         (most > 0 && at.len() > most).then(|| {
-            let cause = format!("{} is promoted on {}, and may be on {most} only", self.id, list(&at));
+            let cause = format!("{} is promoted on {}, and may be on {most} only", self.id, list(at));
             Finding::new("pacemaker-promoted-twice", Severity::Failed, self.id, cause)
                 .next(format!("pcs resource cleanup {}; see both daemons", self.id))
         })
