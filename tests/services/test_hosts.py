@@ -169,3 +169,15 @@ def test_without_sshd_a_host_is_down(lab, inventory):
     _, overview, _ = lab.hosts[0].services("--json", "--inventory", path)
     third = next(host for host in overview["hosts"] if host["name"] == "controller-2")
     assert third["answer"] == "down" and "Connection refused" in third["trouble"], overview
+
+
+def test_a_socket_is_reached_where_there_is_no_aileron(lab, inventory):
+    first, second, _ = lab.hosts
+    daemon = second.start(["memcached", "-u", "memcache", "-p", "11399", "-s", "/run/memcached/other.sock"], log="other.log")
+    try:
+        lab.until(lambda: second.path("/run/memcached/other.sock").exists(), what="the socket")
+        _, overview, _ = first.services("--json", "--inventory", inventory())
+        members = [one for one in overview["services"][0]["members"] if one["place"] == "/run/memcached/other.sock"]
+        assert [(one["host"], one["answer"]) for one in members] == [("controller-1", "got")], overview
+    finally:
+        daemon.stop()

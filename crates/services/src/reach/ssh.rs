@@ -183,11 +183,28 @@ impl Ssh {
 
     pub(super) async fn connect(&self, place: &Place) -> Result<Stream, Trouble> {
         let there = forwarded(place)?;
+        if let Place::Unix(_) = place {
+            return self.connect_socket(place).await;
+        }
         let mut command = self.command();
         command.args(["-o", NO_FORWARDS, "-W", &there, "--", &self.destination]);
         let tunnel = Tunnel::open(&mut command, self.meaning_of_refusal(place), &self.destination)
             .map_err(|error| Trouble::from_io(&error, "starting ssh"))?;
         Ok(Stream::Tunnel(Box::new(tunnel)))
+    }
+
+    /// `ssh -W` leads to ports only, so a socket is reached as for `dial`. sshd opens it as the user who logs
+    /// in, whatever sudo would allow; where nobody listens it hangs up at once.
+    async fn connect_socket(&self, place: &Place) -> Result<Stream, Trouble> {
+        if self.becoming == Become::Sudo {
+            return Err(Trouble::Denied(format!(
+                "{place} cannot be reached through sudo: install aileron there, or log in as root"
+            )));
+        }
+        match self.dial(place).await? {
+            near @ Place::Unix(_) => super::local::connect(&near).await,
+            other => Err(Trouble::Broken(format!("{other} is no socket"))),
+        }
     }
 
     /// A refused connection to a port that is listened on is sshd's will, not the daemon's state.
@@ -288,6 +305,15 @@ mod tests {
         for words in [&["evil"][..], &["-N"], &["-o"], &["-L", "1:2:3"], &["-"], &["-4f"], &["--"]] {
             assert!(with(words).is_err(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_socket_that_only_sudo_could_open_is_not_taken_for_broken() {
+        let mut ssh = Ssh::new("c1");
+        ssh.becoming = Become::Sudo;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answer = runtime.block_on(ssh.connect(&Place::Unix("/run/x.sock".into())));
+        assert!(matches!(answer, Err(Trouble::Denied(cause)) if cause.contains("log in as root")));
     }
 
     #[test]
