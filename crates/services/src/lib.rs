@@ -18,6 +18,7 @@
 
 pub mod answer;
 pub mod ask;
+pub mod ceph;
 pub mod consoles;
 pub mod credentials;
 pub mod etcd;

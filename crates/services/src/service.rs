@@ -37,6 +37,8 @@ pub enum Kind {
     Libvirt,
     /// What runs where, and what takes over when a host is lost, with Corosync below it.
     Pacemaker,
+    /// Disks, images and CephFS: its MONs, MGRs and MDSs.
+    Ceph,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
         Kind::Etcd,
         Kind::Consoles,
         Kind::Libvirt,
+        Kind::Ceph,
     ];
 
     /// Its name in all outputs.
@@ -63,6 +66,7 @@ impl Kind {
             Kind::Consoles => "consoles",
             Kind::Libvirt => "libvirt",
             Kind::Pacemaker => "pacemaker",
+            Kind::Ceph => "ceph",
         }
     }
 
@@ -82,6 +86,7 @@ impl Kind {
             Kind::Consoles => &Room::<crate::consoles::Consoles>(PhantomData),
             Kind::Libvirt => &Room::<crate::libvirt::Libvirt>(PhantomData),
             Kind::Pacemaker => &Room::<crate::pacemaker::Pacemaker>(PhantomData),
+            Kind::Ceph => &Room::<crate::ceph::Ceph>(PhantomData),
         }
     }
 }
