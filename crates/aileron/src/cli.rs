@@ -33,7 +33,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run this node's services
-    Serve(ConfigArgs),
+    Serve(ServeArgs),
     /// Administer a running node: rabbitmqctl's commands (`aileron ctl help`)
     #[command(disable_help_flag = true)]
     Ctl {
@@ -49,6 +49,16 @@ enum Command {
     /// Write man pages or shell completions; packages are made with it
     #[command(subcommand, hide = true)]
     Generate(GenerateCommand),
+}
+
+/// How the daemon is started.
+#[derive(Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Let no clients in before `rabbitmqctl resume_listeners`; Pacemaker's agent starts a promotable clone so
+    #[arg(long)]
+    standby: bool,
 }
 
 #[derive(Subcommand)]
@@ -101,7 +111,9 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command) -> ExitCode {
     match command {
-        Command::Serve(arguments) => with_config(arguments, |config| serve(&config)),
+        Command::Serve(ServeArgs { config, standby }) => {
+            with_config(config, |config| serve(&config, standby))
+        }
         Command::Ctl { line } => run_ctl(&line),
         Command::Services(arguments) => services::run(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => with_config(arguments, |config| {
@@ -124,8 +136,8 @@ fn dispatch(command: Command) -> ExitCode {
     }
 }
 
-fn serve(config: &Config) -> ExitCode {
-    match serve::run(config) {
+fn serve(config: &Config, standby: bool) -> ExitCode {
+    match serve::run(config, standby) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody left to tell if standard error is closed.

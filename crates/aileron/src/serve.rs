@@ -47,18 +47,18 @@ pub(crate) enum ServeError {
     },
 }
 
-/// Runs the daemon until it is asked to stop.
-pub(crate) fn run(config: &Config) -> Result<(), ServeError> {
+/// Runs the daemon until it is asked to stop; `standby` lets no clients in until that is asked for.
+pub(crate) fn run(config: &Config, standby: bool) -> Result<(), ServeError> {
     log_to_stderr(&config.log.level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|source| ServeError::System { attempted: "start the runtime", source })?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, standby))
 }
 
-async fn serve(config: &Config) -> Result<(), ServeError> {
-    let settings = settings(config)?;
+async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
+    let settings = Settings { standby, ..settings(config)? };
     let path = &config.ctl.socket;
     let server = Server::bind(path)
         .map_err(|source| ServeError::Socket { path: path.display().to_string(), source })?;
@@ -155,6 +155,9 @@ fn announce(broker: &Broker) {
     for address in broker.addresses() {
         // A closed standard output must not end the daemon.
         let _ = writeln!(out, "aileron: amqp listening on {address}");
+    }
+    if !broker.is_listening() {
+        let _ = writeln!(out, "aileron: standing by, listeners are suspended");
     }
     let _ = writeln!(out, "aileron: ready").and_then(|()| out.flush());
     systemd::tell("READY=1");

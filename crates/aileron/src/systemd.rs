@@ -62,7 +62,7 @@ fn watchdog_time(microseconds: Option<&str>, pid: Option<&str>) -> Option<Durati
 }
 
 /// Whether the broker does its work.
-async fn answers(broker: &Broker) -> std::io::Result<()> {
+pub(crate) async fn answers(broker: &Broker) -> std::io::Result<()> {
     if let Some(address) = broker.addresses().first() {
         greeted(*address).await?;
     }

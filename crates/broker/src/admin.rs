@@ -8,6 +8,7 @@ use amqp::properties::Properties;
 use amqp::table::FieldTable;
 
 use crate::access::{Access, AccessError};
+use crate::alarms::Resource;
 use crate::exchange::{Destination, Exchange};
 use crate::info::{BindingInfo, ChannelInfo, ConnectionInfo, ConsumerInfo, ExchangeInfo, QueueInfo, Status};
 use crate::link::Consumer;
@@ -205,6 +206,17 @@ impl Broker {
     pub fn set_tracing(&self, vhost: &str, on: bool) -> Result<(), AdminError> {
         self.vhost(vhost)?.set_tracing(on);
         Ok(self.access().set_tracing(vhost, on)?)
+    }
+
+    /// Whether a log has failed for good, so that nothing is confirmed until a restart. Reads memory only.
+    pub fn log_has_failed(&self) -> bool {
+        self.node().alarms.is_on(Resource::Failed)
+    }
+
+    /// How far the logs have come, all vhosts together: bytes ever made durable in this data folder. It grows for
+    /// as long as no vhost is deleted, over restarts too.
+    pub fn log_position(&self) -> u64 {
+        self.node().vhosts().iter().map(|vhost| vhost.store.log.durable()).sum()
     }
 
     /// The node's state in figures.

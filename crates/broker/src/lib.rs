@@ -17,6 +17,7 @@ pub mod access;
 mod admin;
 mod alarms;
 mod clock;
+mod doors;
 mod error;
 mod exchange;
 pub mod info;

@@ -250,11 +250,10 @@ impl Node {
         }
     }
 
-    /// Ends all connections and closes all logs: everything confirmed or not is on disk then.
-    pub(crate) async fn shut_down(&self, patience: Duration) {
-        self.stopping.store(true, Ordering::Release);
+    /// Ends all connections: tells the clients why, and waits until they are gone, but not for ever.
+    pub(crate) async fn part_with_clients(&self, reason: &str, patience: Duration) {
         for card in self.connections() {
-            card.link.request_close("broker forced connection closure with reason 'shutdown'");
+            card.link.request_close(reason);
         }
         let until = tokio::time::Instant::now() + patience;
         while self.connection_count() > 0 {
@@ -263,6 +262,12 @@ impl Node {
                 break;
             }
         }
+    }
+
+    /// Ends all connections and closes all logs: everything confirmed or not is on disk then.
+    pub(crate) async fn shut_down(&self, patience: Duration) {
+        self.stopping.store(true, Ordering::Release);
+        self.part_with_clients("broker forced connection closure with reason 'shutdown'", patience).await;
         for vhost in self.vhosts() {
             let name = Arc::clone(&vhost.name);
             let closed = tokio::task::spawn_blocking(move || vhost.store.close()).await;

@@ -16,6 +16,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Addresses to listen on. Without one beyond the loopback nobody from outside can come.
     pub listen: Vec<SocketAddr>,
+    /// Start without listening, until told to.
+    pub standby: bool,
     /// Seconds between heartbeats offered to clients; 0 is none.
     pub heartbeat: u16,
     /// Largest frame offered, in bytes, 4096 or more.
@@ -53,6 +55,7 @@ impl Settings {
             node_name: node_name.into(),
             data_dir: data_dir.into(),
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5672))],
+            standby: false,
             heartbeat: 60,
             frame_max: 131_072,
             channel_max: 2047,

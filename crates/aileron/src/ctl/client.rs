@@ -52,8 +52,7 @@ impl Link {
         let stream = UnixStream::connect(path)
             .map_err(|source| LinkError::Unreachable { path: path.to_path_buf(), source })?;
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let hello = Hello { node: String::new(), pid: 0, ready: false };
-        let mut link = Link { stream: BufReader::new(stream), hello, deadline };
+        let mut link = Link { stream: BufReader::new(stream), hello: Hello::default(), deadline };
         link.hello = link.read()?;
         Ok(link)
     }

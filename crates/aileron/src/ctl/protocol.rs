@@ -11,8 +11,8 @@ use super::term::Term;
 /// The longest request a server reads, in bytes.
 pub(crate) const LINE_MAX: u64 = 1 << 20;
 
-/// The server's first line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The server's first line: the state of the node, from memory and without waiting for any work.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hello {
     /// The node's name: `rabbit@controller0`.
     pub(crate) node: String,
@@ -20,6 +20,19 @@ pub(crate) struct Hello {
     pub(crate) pid: u32,
     /// Whether it has finished starting.
     pub(crate) ready: bool,
+    /// Whether it lets clients in. A daemon that does not say, of an older release, always does.
+    #[serde(default = "yes")]
+    pub(crate) listening: bool,
+    /// Whether a log has failed, so that nothing is confirmed until a restart.
+    #[serde(default)]
+    pub(crate) log_failed: bool,
+    /// How far its logs have come, in bytes.
+    #[serde(default)]
+    pub(crate) log_position: u64,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A password on its way to the server.
@@ -49,6 +62,14 @@ pub(crate) enum Request {
     Process,
     /// The end of the node; answered before it begins.
     Stop,
+    /// No new clients.
+    SuspendListeners,
+    /// New clients again.
+    ResumeListeners,
+    /// No new clients, and the end of those that are there; answered when they are gone.
+    StandBy { reason: String },
+    /// Whether the node does its work: what systemd's watchdog is told.
+    SelfCheck,
     /// A listing.
     List {
         /// Of what.

@@ -1,6 +1,6 @@
-//! Connections: closing one or many.
+//! Connections: closing one or many, and keeping new ones out.
 
-use super::super::command::{BASE, Section, Spec, between, one_word};
+use super::super::command::{BASE, Section, Spec, between, no_words, one_word};
 use super::super::failure::{Failure, UNAVAILABLE, elixir_string};
 use super::super::format::{Output, cell};
 use super::super::options::Kind;
@@ -53,6 +53,38 @@ pub(super) const COMMANDS: &[Spec] = &[
             })
         },
         run: close_all,
+        ..BASE
+    },
+    Spec {
+        name: "suspend_listeners",
+        section: Section::Operations,
+        description: "Suspends client connection listeners so that no new client connections are accepted",
+        usage: "suspend_listeners",
+        guides: &["upgrade"],
+        check: no_words,
+        banner: |given| {
+            let node = &given.node;
+            Some(format!(
+                "Will suspend client connection listeners on node {node}. The node will no longer accept client connections!"
+            ))
+        },
+        run: |session| session.ask(&Request::SuspendListeners).map(|_| Output::Done),
+        ..BASE
+    },
+    Spec {
+        name: "resume_listeners",
+        section: Section::Operations,
+        description: "Resumes client connection listeners making them accept client connections again",
+        usage: "resume_listeners",
+        guides: &["upgrade"],
+        check: no_words,
+        banner: |given| {
+            let node = &given.node;
+            Some(format!(
+                "Will resume client connection listeners on node {node}. The node will now accept client connections"
+            ))
+        },
+        run: |session| session.ask(&Request::ResumeListeners).map(|_| Output::Done),
         ..BASE
     },
 ];

@@ -117,6 +117,9 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
             return Ok(Term::int(close_connections(broker, vhost.as_deref(), &reason, limit, delay_ms)));
         }
         Request::Ping | Request::AwaitStartup | Request::Stop | Request::Environment | Request::Process => {}
+        // Not carried out here but in `life`.
+        Request::SuspendListeners | Request::ResumeListeners => {}
+        Request::StandBy { .. } | Request::SelfCheck => {}
         Request::List { .. } | Request::ListPermissions { .. } => {}
     }
     Ok(done())

@@ -3,9 +3,10 @@
 //! Only root and the user the daemon runs as may speak: the socket's mode is 0600, and each
 //! connection's user is checked as well. A connection is greeted at once, so that a node that is
 //! still reading its disk can be waited for; everything that needs the broker is refused until it is
-//! there. `answers` carries requests out, `rows` and `state` turn what the broker says into terms.
+//! there. `answers` carries requests out, `life` those that open and close the node, `rows` and `state` turn what the broker says into terms.
 
 mod answers;
+mod life;
 mod rows;
 mod state;
 
@@ -132,8 +133,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 /// One client's requests, one after the other.
 async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
-    let ready = gate.borrow().is_some();
-    let hello = Hello { node: facts.node.clone(), pid: std::process::id(), ready };
+    let hello = hello(facts, gate.borrow().as_ref());
     write(&mut stream, &line(&hello)?).await?;
     while let Some(request) = read_request(&mut stream).await? {
         match request {
@@ -142,6 +142,16 @@ async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate) -> io::Res
                 let started = gate.clone().wait_for(Option::is_some).await.is_ok();
                 let reply =
                     if started { Reply::Done(Term::atom("ok")) } else { Reply::Refused(Refusal::NotReady) };
+                write(&mut stream, &line(&reply)?).await?;
+            }
+            Ok(
+                request @ (Request::SuspendListeners
+                | Request::ResumeListeners
+                | Request::StandBy { .. }
+                | Request::SelfCheck),
+            ) => {
+                let broker = gate.borrow().clone();
+                let reply = life::change(request, broker).await.map_or_else(Reply::Refused, Reply::Done);
                 write(&mut stream, &line(&reply)?).await?;
             }
             Ok(request) => {
@@ -158,6 +168,17 @@ async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate) -> io::Res
         }
     }
     Ok(())
+}
+
+fn hello(facts: &Facts, broker: Option<&Broker>) -> Hello {
+    Hello {
+        node: facts.node.clone(),
+        pid: std::process::id(),
+        ready: broker.is_some(),
+        listening: broker.is_some_and(Broker::is_listening),
+        log_failed: broker.is_some_and(Broker::log_has_failed),
+        log_position: broker.map_or(0, Broker::log_position),
+    }
 }
 
 /// Answers, then has the node ended. The connection stays open until the process is gone: that is

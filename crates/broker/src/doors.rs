@@ -1,0 +1,148 @@
+//! The doors clients come in by: the listening sockets, opened, suspended and opened again.
+//!
+//! Suspended, the sockets are closed, so that a client is refused at once and tries another host; connections
+//! that are open stay. `listener` next door starts the node that stands behind them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::clock::now_ms;
+use crate::link::Link;
+use crate::listener::StartError;
+use crate::node::Node;
+use crate::session::card::ConnectionCard;
+use crate::session::{Ends, serve};
+
+/// Pause after the system refused to hand out a connection (too many files, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// All doors of a node.
+pub(crate) struct Doors {
+    /// Where they are; a port the system chose is kept for the next opening.
+    addresses: Mutex<Vec<SocketAddr>>,
+    /// Who stands at each while they are open. Held over a whole opening or closing: these take turns.
+    keepers: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    open: AtomicBool,
+}
+
+impl Doors {
+    /// Doors at these addresses, closed.
+    pub(crate) fn at(addresses: Vec<SocketAddr>) -> Self {
+        Doors { addresses: Mutex::new(addresses), keepers: tokio::sync::Mutex::default(), open: false.into() }
+    }
+
+    /// Whether clients can come in.
+    pub(crate) fn are_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// The addresses listened on: none while suspended.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        if self.are_open() { self.addresses.lock().clone() } else { Vec::new() }
+    }
+
+    /// Opens all doors, or none where one cannot be opened. Open ones stay as they are.
+    pub(crate) async fn open(&self, node: &Arc<Node>) -> Result<(), StartError> {
+        let mut keepers = self.keepers.lock().await;
+        if self.are_open() {
+            return Ok(());
+        }
+        let wanted = self.addresses.lock().clone();
+        let mut sockets = Vec::with_capacity(wanted.len());
+        for address in wanted {
+            let listening = TcpListener::bind(address).await;
+            let listener = listening.map_err(|source| StartError::Listen { address, source })?;
+            sockets.push((listener.local_addr().unwrap_or(address), listener));
+        }
+        *self.addresses.lock() = sockets.iter().map(|(address, _)| *address).collect();
+        self.open.store(true, Ordering::Release);
+        let stand = |(_, listener)| tokio::spawn(accept(Arc::clone(node), listener));
+        keepers.extend(sockets.into_iter().map(stand));
+        Ok(())
+    }
+
+    /// Closes all doors. When this returns, nobody comes in any more, and whoever came in is registered.
+    pub(crate) async fn suspend(&self) {
+        let mut keepers = self.keepers.lock().await;
+        self.open.store(false, Ordering::Release);
+        for keeper in keepers.drain(..) {
+            keeper.abort();
+            // The socket is closed when its task is gone, which was told to end and so ends as an error.
+            let _ = keeper.await;
+        }
+    }
+}
+
+async fn accept(node: Arc<Node>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                let limit = node.settings.max_connections;
+                if node.stopping.load(Ordering::Acquire) || (limit != 0 && node.connection_count() >= limit) {
+                    tracing::warn!(%peer, limit, "connection refused: there are too many, or the broker is ending");
+                    continue;
+                }
+                // Registered before anything is awaited, so that no connection is between door and list.
+                if let Some(card) = register(&node, &socket, peer) {
+                    tokio::spawn(connection(Arc::clone(&node), socket, card));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no connection could be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn register(node: &Arc<Node>, socket: &TcpStream, peer: SocketAddr) -> Option<Arc<ConnectionCard>> {
+    let _ = socket.set_nodelay(true);
+    let local = socket.local_addr().ok()?;
+    let id = node.next_id();
+    let name = format!("{} -> {}", canonical(peer), canonical(local));
+    let card = Arc::new(ConnectionCard {
+        link: Arc::new(Link::new(id, name.clone())),
+        pid: node.pid(id),
+        name,
+        peer,
+        local,
+        connected_at: now_ms(),
+        identity: OnceLock::new(),
+        vhost: OnceLock::new(),
+        greeting: OnceLock::new(),
+        frame_max: AtomicU32::new(0),
+        channel_max: AtomicU16::new(0),
+        heartbeat: AtomicU16::new(0),
+        state: AtomicU8::new(0),
+        channels: Mutex::default(),
+    });
+    node.register(&card);
+    tracing::debug!(connection = %card.name, "accepted");
+    Some(card)
+}
+
+async fn connection(node: Arc<Node>, socket: TcpStream, card: Arc<ConnectionCard>) {
+    let ended = serve(socket, Arc::clone(&node), Arc::clone(&card)).await;
+    node.unregister(&card);
+    match ended {
+        Ends::Orderly => tracing::debug!(connection = %card.name, "closed"),
+        // Checks of health come and go like this, every few seconds: a load balancer's, our own watchdog's.
+        Ends::Lost if card.identity.get().is_none() => {
+            tracing::debug!(connection = %card.name, "the client went without logging in");
+        }
+        Ends::Lost => tracing::info!(connection = %card.name, "the client went without closing"),
+        Ends::Silent => tracing::warn!(connection = %card.name, "no heartbeats from the client: closed"),
+        Ends::Slow => tracing::warn!(connection = %card.name, "the handshake took too long: closed"),
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
