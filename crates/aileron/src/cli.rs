@@ -1,4 +1,4 @@
-//! The command line: `aileron serve | ctl | services | config`, and `rabbitmqctl` when called by that name.
+//! The command line: `aileron serve | ctl | services | ocf | config`, and `rabbitmqctl` when called by that name.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::config::{self, Config, ConfigError, Sources};
 use crate::ctl;
 use crate::generate::{self, GenerateCommand};
+use crate::ocf;
 use crate::serve;
 use crate::services::{self, ServicesArgs};
 
@@ -43,6 +44,16 @@ enum Command {
     },
     /// Say which shared services run here and whether they are well
     Services(ServicesArgs),
+    /// Be Pacemaker's resource agent for the broker, ocf:aileron:broker
+    ///
+    /// Pacemaker calls it, as /usr/lib/ocf/resource.d/aileron/broker, with the resource's parameters in the
+    /// environment (OCF_RESKEY_config and so on); `pcs resource describe ocf:aileron:broker` lists them. By hand,
+    /// `aileron ocf monitor; echo $?` says 0 for a broker that runs (8 where it is promoted), 7 for none, 1 for one
+    /// that is not well.
+    Ocf {
+        /// start, stop, monitor, promote, demote, validate-all or meta-data
+        action: Option<String>,
+    },
     /// Check the configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -116,6 +127,7 @@ fn dispatch(command: Command) -> ExitCode {
         }
         Command::Ctl { line } => run_ctl(&line),
         Command::Services(arguments) => services::run(&arguments),
+        Command::Ocf { action } => ExitCode::from(ocf::run(action.as_deref())),
         Command::Config(ConfigCommand::Check(arguments)) => with_config(arguments, |config| {
             say(&match &config.file {
                 Some(path) => format!("{} is good", path.display()),

@@ -274,6 +274,7 @@ fn after_a_failed_sync_nothing_is_confirmed() {
         publish(&channel, "orders", 0..10, 100).await
     });
     assert_eq!(confirmed.len(), 10);
+    assert!(!life.broker.log_has_failed());
     disk.fail_sync(1);
     let refused = life.run(async |channel| publish(&channel, "orders", 10..20, 100).await);
     assert_eq!(refused, [] as [u32; 0], "what is not on disk is not confirmed");
@@ -281,6 +282,7 @@ fn after_a_failed_sync_nothing_is_confirmed() {
     assert_eq!(later, [] as [u32; 0], "a later sync that works proves nothing");
     let alarms = life.broker.status().alarms;
     assert!(alarms.iter().any(|alarm| alarm.contains("check the disk, then restart")), "{alarms:?}");
+    assert!(life.broker.log_has_failed(), "what Pacemaker's agent goes by");
     let disk = disk.crash(Crash::PowerAll);
     life.end();
 

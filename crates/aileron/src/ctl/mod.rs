@@ -5,14 +5,14 @@
 //! comes back are `term`s, printed by `format/`. `server` is the daemon's end of the socket.
 //! Everything is compared with recordings of RabbitMQ 3.10.8's own tool (tests/conformance).
 
-mod client;
+pub(crate) mod client;
 mod command;
 mod commands;
 mod failure;
 mod format;
 mod options;
 mod process;
-mod protocol;
+pub(crate) mod protocol;
 pub(crate) mod server;
 mod session;
 mod suggest;

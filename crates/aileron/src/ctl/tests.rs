@@ -25,6 +25,8 @@ fn misuse_is_told_with_the_usage() {
         ("add_user a b c", 64, "too many arguments.", add_user),
         ("delete_user", 64, "not enough arguments.", "delete_user <username>"),
         ("ping x", 64, "too many arguments.", "ping [--timeout <timeout>]"),
+        ("suspend_listeners x", 64, "too many arguments.", "suspend_listeners"),
+        ("resume_listeners x", 64, "too many arguments.", "resume_listeners"),
         ("stop a b", 64, "too many arguments.", "stop [--idempotent] [<pidfile>]"),
         (
             "status --unit zz",

@@ -1,0 +1,200 @@
+//! Which process is the daemon: surely that one, or surely none.
+//!
+//! A daemon locks its data folder for as long as it lives, frozen or not, and the kernel says who holds a lock. What
+//! the last start noted covers the moments before that. A process is held by a descriptor from then on, so that no
+//! signal can reach another one that got its number.
+
+use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+
+/// The file in a data folder that its daemon has locked.
+const LOCKED: &str = "definitions.redb";
+
+/// What a start noted of the daemon it started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// Its process.
+    pub(super) pid: u32,
+    /// When that began, in the kernel's ticks: a later one of the same number began later.
+    pub(super) born: u64,
+    /// Its data folder.
+    pub(super) data_dir: PathBuf,
+    /// Its control socket.
+    pub(super) socket: PathBuf,
+}
+
+impl Mark {
+    /// What was noted, if anything.
+    pub(super) fn read(file: &Path) -> Option<Mark> {
+        serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    }
+
+    /// Notes it.
+    pub(super) fn write(&self, file: &Path) -> io::Result<()> {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(file, serde_json::to_vec(self).map_err(io::Error::other)?)
+    }
+}
+
+/// A process that lives, or has lived when it was found.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    /// Its number.
+    pub(super) pid: u32,
+    process: OwnedFd,
+}
+
+impl Daemon {
+    /// Sends it a signal; to one that has ended, nothing happens.
+    pub(super) fn signal(&self, signal: Signal) {
+        // It has ended, which is all that a signal is for here.
+        let _ = pidfd_send_signal(&self.process, signal);
+    }
+
+    /// Waits until it has ended; says whether it has.
+    pub(super) fn ends_by(&self, deadline: Instant) -> bool {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(3600));
+            let mut ended = [PollFd::new(&self.process, PollFlags::IN)];
+            match poll(&mut ended, left.try_into().ok().as_ref()) {
+                Ok(0) => return false,
+                Ok(_) => return true,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Whether systemd runs it, as the unit that the package brings.
+    pub(super) fn is_a_unit(&self) -> bool {
+        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
+        groups.lines().any(|line| line.ends_with("/aileron.service"))
+    }
+}
+
+/// The living processes that were started by the one who left `mark`, or hold one of the data folders.
+pub(super) fn find(mark: Option<&Mark>, folders: &[PathBuf]) -> Vec<Daemon> {
+    let seen = || -> BTreeSet<u32> {
+        let marked = mark.filter(|mark| born(mark.pid) == Some(mark.born)).map(|mark| mark.pid);
+        let holders = folders.iter().flat_map(|folder| holders(&folder.join(LOCKED)));
+        holders.chain(marked).collect()
+    };
+    let held: Vec<Daemon> = seen().into_iter().filter_map(hold).collect();
+    if held.is_empty() {
+        return held;
+    }
+    // Between look and hold a number may have gone to another process: whoever is still seen is the one held.
+    let again = seen();
+    held.into_iter().filter(|daemon| again.contains(&daemon.pid)).collect()
+}
+
+fn hold(pid: u32) -> Option<Daemon> {
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
+    Some(Daemon { pid, process })
+}
+
+/// Who has locked this file.
+fn holders(file: &Path) -> Vec<u32> {
+    let Ok(wanted) = std::fs::metadata(file) else { return Vec::new() };
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    lock_owners(&locks, wanted.ino()).into_iter().filter(|pid| has_open(*pid, &wanted)).collect()
+}
+
+/// The owners of locks on files of this number, which are on any file system, from the text of `/proc/locks`.
+fn lock_owners(locks: &str, inode: u64) -> Vec<u32> {
+    // 14: FLOCK  ADVISORY  WRITE 18289 fe:00:10076722 0 EOF; one that waits for it has an arrow before its kind.
+    let owner = |line: &str| -> Option<u32> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, kind, _, _, pid, file, ..] = words.as_slice() else { return None };
+        let number = file.rsplit(':').next()?.parse::<u64>().ok()?;
+        (*kind == "FLOCK" && number == inode).then(|| pid.parse().ok()).flatten()
+    };
+    locks.lines().filter_map(owner).filter(|pid| *pid != 0).collect()
+}
+
+/// Whether a process has this very file open. The file's device as `/proc/locks` has it is not always the one that
+/// `stat` tells, so it is compared here.
+fn has_open(pid: u32, wanted: &Metadata) -> bool {
+    let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return true };
+    open.flatten()
+        .filter_map(|entry| std::fs::metadata(entry.path()).ok())
+        .any(|file| (file.dev(), file.ino()) == (wanted.dev(), wanted.ino()))
+}
+
+/// When a living process began, in ticks since the host did.
+pub(super) fn born(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold anything; the state is the third field, the beginning the 22nd.
+    let rest: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let lives = !matches!(rest.first(), Some(&"Z" | &"X"));
+    rest.get(19).filter(|_| lives)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCKS: &str = "\
+1: FLOCK  ADVISORY  WRITE 18385 fe:00:5759093 0 EOF
+1: -> FLOCK  ADVISORY  WRITE 18390 fe:00:5759093 0 EOF
+2: POSIX  ADVISORY  WRITE 15419 00:30:14 0 EOF
+12: OFDLCK ADVISORY  WRITE -1 fe:00:10076722 0 4611686018427387999
+14: FLOCK  ADVISORY  WRITE 18289 fe:00:10076722 0 EOF
+15: FLOCK  ADVISORY  WRITE 0 fe:00:10076723 0 EOF
+16: FLOCK";
+
+    #[test]
+    fn the_kernel_says_who_holds_a_lock() {
+        assert_eq!(lock_owners(LOCKS, 10_076_722), [18289]);
+        assert_eq!(lock_owners(LOCKS, 5_759_093), [18385], "who waits for it does not hold it");
+        assert_eq!(lock_owners(LOCKS, 10_076_723), [0; 0], "a process of another namespace");
+        assert_eq!(lock_owners(LOCKS, 14), [0; 0], "a lock of another kind");
+    }
+
+    #[test]
+    fn a_data_folder_leads_to_who_locked_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(LOCKED);
+        let folders = [folder.path().to_path_buf()];
+        assert!(find(None, &folders).is_empty(), "nothing there");
+        let file = std::fs::File::create(&path).expect("made");
+        assert!(find(None, &folders).is_empty(), "not locked");
+        file.lock().expect("locked");
+        let found: Vec<u32> = find(None, &folders).iter().map(|daemon| daemon.pid).collect();
+        assert_eq!(found, [std::process::id()]);
+    }
+
+    #[test]
+    fn a_mark_counts_for_the_process_it_was_made_for_and_as_long_as_that_lives() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep starts");
+        let born = born(child.id()).expect("it lives");
+        let mark = Mark { pid: child.id(), born, data_dir: "/a".into(), socket: "/b".into() };
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("agents/mark.json");
+        assert_eq!(Mark::read(&file), None);
+        mark.write(&file).expect("written");
+        assert_eq!(Mark::read(&file).as_ref(), Some(&mark));
+        let other = Mark { born: born + 1, ..mark.clone() };
+        assert!(find(Some(&other), &[]).is_empty(), "another process that got the number");
+        let found = find(Some(&mark), &[]).pop().expect("found");
+        assert!(!found.is_a_unit());
+        assert!(!found.ends_by(Instant::now() + Duration::from_millis(20)));
+        found.signal(Signal::KILL);
+        assert!(found.ends_by(Instant::now() + Duration::from_secs(20)));
+        assert!(find(Some(&mark), &[]).is_empty(), "dead, though its parent has not noticed yet");
+        child.wait().expect("our child");
+        found.signal(Signal::KILL);
+    }
+}
