@@ -24,6 +24,7 @@ What a host has of its own:
   127.0.0.1; all hosts stand in `/etc/hosts` (also as NAME.internalapi.localdomain);
 - `/etc` (a copy of the machine's), `/run`, `/dev/shm`, `/var/log`, and the folders
   of `disk.PRIVATE` below `/var/lib`, empty as after an installation;
+- `/usr/lib/ocf/resource.d`, a copy of the machine's (`host.folder / "agents"`);
 - `/proc`, which shows its processes only. A daemon's pid as this process sees it is
   `daemon.pid`; inside, it has another.
 

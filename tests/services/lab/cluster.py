@@ -132,6 +132,21 @@ class Cluster:
             for node in found.findall("node")
         )
 
+    def place(self, resource, role=None, host=None):
+        """The one host on which a resource is active (in that role)."""
+        names = self.where(resource, role, host)
+        assert len(names) == 1, names
+        return next(each for each in self.hosts if each.name == names[0])
+
+    def other(self, host):
+        """The other host of two."""
+        return next(each for each in self.hosts if each is not host)
+
+    def forgets(self, timeout=90):
+        """Waits until no failure is remembered and nothing is left to do."""
+        self.lab.until(lambda: not self.failures(), timeout, what="no failure is remembered")
+        self.wait()
+
     def failures(self, host=None):
         """The failed actions the cluster remembers, as (operation, node, exit status)."""
         found = self.status(host).find("failures")

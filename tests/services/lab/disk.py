@@ -13,6 +13,8 @@ PRIVATE = {
     "libvirt": True, "mysql": False, "pacemaker": True, "pcsd": False, "rabbitmq": False,
     "redis": False,
 }  # fmt: skip
+# Pacemaker's resource agents: a host's own, so that a test can add one.
+AGENTS = Path("/usr/lib/ocf/resource.d")
 # Folders of /run that the packages' units or tmpfiles make: owner, group, mode.
 RUN = {
     "/run/lock": ("root", "root", 0o1777),
@@ -63,6 +65,9 @@ def prepare(folder):
             binds.append([str(folder / "var/lib" / name), str(place)])
     skeleton(Path("/var/log"), folder / "var/log")
     binds.append([str(folder / "var/log"), "/var/log"])
+    if AGENTS.is_dir():
+        shutil.copytree(AGENTS, folder / "agents", symlinks=True)
+        binds.append([str(folder / "agents"), str(AGENTS)])
     return binds
 
 
