@@ -133,6 +133,28 @@ def test_stopping_by_rabbitmqctl_is_stopping(machine):
     assert bodies(machine) == ["first", "second"]
 
 
+def test_pacemakers_agent_runs_it_in_systemds_place(machine):
+    agent = "/usr/lib/ocf/resource.d/aileron/broker"
+    assert machine.run(f"stat -c '%U %a' {agent}").split() == ["root", "755"]
+    assert '<resource-agent name="broker"' in machine.run(f"{agent} meta-data")
+    machine.run(f"{agent} validate-all && {agent} monitor")
+    # Stopped by the agent, systemd takes it for stopped and does not start it again.
+    machine.run(f"{agent} stop")
+    machine.wait_for("stopped", 60, lambda: state(machine)[0] == "inactive")
+    machine.run(f"{agent} monitor", code=7)
+    machine.run(f"{agent} start && {agent} monitor")
+    pid = machine.run("pgrep -x aileron").strip()
+    assert machine.run(f"ps -o user= -p {pid}").strip() == "aileron" and state(machine)[0] == "inactive"
+    assert "aileron: ready" in machine.run(f"journalctl --sync && journalctl -t aileron -o cat _PID={pid}")
+    assert bodies(machine) == ["first", "second"]
+    # systemd's attempt to run a second one on the same data fails, and takes nothing away from the first.
+    machine.run("systemctl start aileron", code=1)
+    machine.run("systemctl stop aileron")
+    machine.run(f"{agent} monitor && test $(pgrep -x aileron) = {pid}")
+    machine.run(f"kill -STOP {pid} && {agent} stop && systemctl reset-failed aileron && systemctl start aileron")
+    assert bodies(machine) == ["first", "second"]
+
+
 def test_an_upgrade_keeps_data_and_edits_and_restarts(machine, later_package):
     _, pid, _ = state(machine)
     there = machine.send(later_package)
