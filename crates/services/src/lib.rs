@@ -12,6 +12,8 @@
 //! 4. [`verdict`]: ok, degraded, failed or unknown, with findings: a stable code, the cause in
 //!    words, the next command to type.
 //!
+//! Of overviews, one after the other, [`history`] makes the changes.
+//!
 //! Which hosts there are says an [`inventory`]; how one is reached, [`reach`].
 //!
 //! Nothing here writes to a service or knows a screen: `aileron services` prints.
@@ -23,6 +25,7 @@ pub mod consoles;
 pub mod credentials;
 pub mod etcd;
 pub mod haproxy;
+pub mod history;
 mod http;
 pub mod inventory;
 pub mod libvirt;
@@ -41,6 +44,7 @@ pub mod view;
 
 pub use answer::{Answer, Trouble};
 pub use ask::Ask;
+pub use history::{Change, History};
 pub use place::Place;
 pub use service::{Context, Judgement, Kind, Member, Service, Target};
 pub use survey::{Host, Settings, survey};

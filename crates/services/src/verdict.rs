@@ -78,6 +78,16 @@ impl Severity {
             Severity::Unknown => State::Unknown,
         }
     }
+
+    /// Its name in all outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Notice => "notice",
+            Severity::Degraded => "degraded",
+            Severity::Failed => "failed",
+            Severity::Unknown => "unknown",
+        }
+    }
 }
 
 /// One thing that is not as it should be, or that an operator wants to know.

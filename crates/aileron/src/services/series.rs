@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use services::{Overview, Severity, State};
+use services::{Overview, State};
 
 use super::table::clean;
 
@@ -66,17 +66,11 @@ pub(super) fn prometheus(overview: &Overview) -> String {
 }
 
 fn finding_labels(service: &str, finding: &services::Finding) -> String {
-    let severity = match finding.severity {
-        Severity::Notice => "notice",
-        Severity::Degraded => "degraded",
-        Severity::Failed => "failed",
-        Severity::Unknown => "unknown",
-    };
     labels(&[
         ("service", service),
         ("code", &finding.code),
         ("subject", &finding.subject),
-        ("severity", severity),
+        ("severity", finding.severity.name()),
         ("intended", if finding.intended { "true" } else { "false" }),
     ])
 }
