@@ -12,7 +12,8 @@
 //! 4. [`verdict`]: ok, degraded, failed or unknown, with findings: a stable code, the cause in
 //!    words, the next command to type.
 //!
-//! Of overviews, one after the other, [`history`] makes the changes.
+//! Of overviews, one after the other, [`history`] makes the changes; [`gate`] says whether one is good enough
+//! for a backup or after a restore.
 //!
 //! Which hosts there are says an [`inventory`]; how one is reached, [`reach`].
 //!
@@ -24,6 +25,7 @@ pub mod ceph;
 pub mod consoles;
 pub mod credentials;
 pub mod etcd;
+pub mod gate;
 pub mod haproxy;
 pub mod history;
 mod http;

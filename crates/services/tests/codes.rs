@@ -12,8 +12,8 @@ use services::Kind;
 
 /// Texts of that shape in judging files that are something else, such as the name of a program.
 const OTHERS: &[&str] = &[];
-/// Findings about hosts and about everything are made by the survey, and stand on the first page.
-const SURVEY: (&[&str], &str) = (&["host-", "nothing-"], "README");
+/// Findings about hosts and about everything are made by the survey and the gate, and stand on the first page.
+const SURVEY: (&[&str], &str) = (&["host-", "nothing-", "gate-"], "README");
 
 fn crate_folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
