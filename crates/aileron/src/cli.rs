@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -20,8 +20,6 @@ const EXIT_CONFIG: u8 = 78;
 const EXIT_UNAVAILABLE: u8 = 69;
 /// Exit code for a command line that is not understood.
 const EXIT_USAGE: u8 = 64;
-/// The environment's word on where the control socket is.
-const SOCKET_VARIABLE: &str = "AILERON_CTL_SOCKET";
 
 /// The shared services of an OpenStack controller in one binary.
 #[derive(Parser)]
@@ -181,13 +179,9 @@ fn run_ctl(line: &[String]) -> ExitCode {
     ExitCode::from(ctl::run(line, |socket| {
         // A configuration that is broken must not keep the operator from a node that runs.
         let config = load(&Sources::default()).ok();
-        let named =
-            socket.map(PathBuf::from).or_else(|| std::env::var_os(SOCKET_VARIABLE).map(PathBuf::from));
         let node =
             config.as_ref().map_or_else(|| "rabbit@localhost".to_string(), |config| config.node.name.clone());
-        let configured =
-            || config.as_ref().map_or_else(|| Path::new("ctl.sock").to_path_buf(), config::client_socket);
-        ctl::Place { socket: named.unwrap_or_else(configured), node }
+        ctl::Place { socket: config::client_socket(socket.map(PathBuf::from), config.as_ref()), node }
     }))
 }
 

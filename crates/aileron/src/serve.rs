@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{self, Config, Watermark};
 use crate::ctl::server::{Facts, Server};
 use crate::ctl::term::Term;
+use crate::services::lookout::Lookout;
 use crate::systemd;
 
 /// Why the daemon ends other than by being asked to.
@@ -63,7 +64,8 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     let server = Server::bind(path)
         .map_err(|source| ServeError::Socket { path: path.display().to_string(), source })?;
     let (open, gate) = watch::channel(None);
-    let control = tokio::spawn(server.run(Arc::new(facts(config)), gate));
+    let lookout = Lookout::new(config);
+    let control = tokio::spawn(server.run(Arc::new(facts(config, lookout.clone())), gate));
     let system = |source| ServeError::System { attempted: "listen for signals", source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
@@ -74,6 +76,7 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     };
     open.send_replace(Some(broker.clone()));
     announce(&broker);
+    let watching = lookout.start(config);
     let watchdog = tokio::spawn(systemd::feed_watchdog(broker.clone()));
     tokio::select! {
         () = broker.stop_requested() => {}
@@ -84,6 +87,9 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     watchdog.abort();
     systemd::tell("STOPPING=1");
     broker.shutdown().await;
+    if let Some(watching) = watching {
+        watching.stop().await;
+    }
     control.abort();
     // The socket goes with its task.
     let _ = control.await;
@@ -137,7 +143,7 @@ fn memory_limit(watermark: Watermark) -> u64 {
     }
 }
 
-fn facts(config: &Config) -> Facts {
+fn facts(config: &Config, lookout: Lookout) -> Facts {
     Facts {
         node: config.node.name.clone(),
         environment: config::as_term(config),
@@ -146,6 +152,7 @@ fn facts(config: &Config) -> Facts {
             Watermark::Share(share) => ("relative", Term::float(share)),
             Watermark::Bytes(bytes) => ("absolute", Term::int(bytes)),
         },
+        lookout,
     }
 }
 

@@ -24,6 +24,8 @@ const SYSTEM_DATA_DIR: &str = "/var/lib/aileron";
 const LOCAL_DATA_DIR: &str = "aileron-data";
 /// Where packages put the control socket, for clients that don't know the data folder.
 const SYSTEM_SOCKET: &str = "/run/aileron/ctl.sock";
+/// The environment's word on where the control socket is.
+const SOCKET_VARIABLE: &str = "AILERON_CTL_SOCKET";
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,6 +124,8 @@ pub(crate) struct Services {
     pub(crate) hosts: Vec<String>,
     /// A file with names and passwords for the services. Default: none.
     pub(crate) credentials: Option<PathBuf>,
+    /// Time between two surveys that the daemon makes; zero for none. Default 30 s.
+    pub(crate) interval: Duration,
 }
 
 /// `[log]`
@@ -182,9 +186,14 @@ pub(crate) enum ConfigError {
     BadSet(String),
 }
 
-/// The control socket a client uses when neither `--socket` nor the environment names one: that of the
-/// configuration, else the one packages make.
-pub(crate) fn client_socket(config: &Config) -> PathBuf {
+/// The control socket a client uses: the one that is named, else the environment's, that of the
+/// configuration, the one packages make.
+pub(crate) fn client_socket(named: Option<PathBuf>, config: Option<&Config>) -> PathBuf {
+    let told = named.or_else(|| std::env::var_os(SOCKET_VARIABLE).map(PathBuf::from));
+    told.unwrap_or_else(|| config.map_or_else(|| PathBuf::from("ctl.sock"), configured_socket))
+}
+
+fn configured_socket(config: &Config) -> PathBuf {
     let system = Path::new(SYSTEM_SOCKET);
     if !config.ctl.socket.exists() && system.exists() {
         system.to_path_buf()

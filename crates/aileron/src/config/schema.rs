@@ -96,6 +96,9 @@ pub(super) const KEYS: &[Key] = &[
     key("services.credentials", "a path; empty for none", |config, value| {
         put(&mut config.services.credentials, optional(value).map(|path| path.map(PathBuf::from)))
     }),
+    key("services.interval", "0 for none, or 1 to 3600 seconds", |config, value| {
+        put(&mut config.services.interval, pause(value))
+    }),
     key(
         "log.level",
         "error, warn, info, debug, trace, or directives (\"info,broker=debug\")",
@@ -132,7 +135,7 @@ pub(super) fn defaults() -> Config {
         },
         journal: Journal { segment_size: 16 << 20 },
         ctl: Ctl { socket: PathBuf::new() },
-        services: Services::default(),
+        services: Services { interval: Duration::from_secs(30), ..Services::default() },
         log: Log { level: "info".to_string() },
     }
 }
@@ -183,6 +186,15 @@ fn seconds(value: &Value) -> Option<Duration> {
         _ => return None,
     };
     (seconds > 0.0 && seconds <= 3600.0).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// Seconds between two times of something, where zero means never.
+fn pause(value: &Value) -> Option<Duration> {
+    match value {
+        Value::Integer(0) => Some(Duration::ZERO),
+        Value::Float(none) if *none == 0.0 => Some(Duration::ZERO),
+        _ => seconds(value).filter(|pause| *pause >= Duration::from_secs(1)),
+    }
 }
 
 fn is_node_name(name: &str) -> bool {

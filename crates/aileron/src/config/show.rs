@@ -44,7 +44,8 @@ pub(crate) fn as_toml(config: &Config) -> String {
         format!("[services]\ninventory = {}", path(config.services.inventory.as_deref())),
         format!("group = {}", quoted(config.services.group.as_deref().unwrap_or_default())),
         format!("hosts = {}", list(&config.services.hosts)),
-        format!("credentials = {}\n", path(config.services.credentials.as_deref())),
+        format!("credentials = {}", path(config.services.credentials.as_deref())),
+        format!("interval = {:?}\n", config.services.interval.as_secs_f64()),
         format!("[log]\nlevel = {}\n", quoted(&config.log.level)),
     ];
     lines.join("\n")

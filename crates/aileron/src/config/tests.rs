@@ -79,6 +79,15 @@ fn values_are_read_with_and_without_quotes() {
 }
 
 #[test]
+fn surveys_can_be_turned_off() {
+    let interval = |given: &str| load(&set(&[given]), none()).expect("good").services.interval;
+    assert_eq!(load(&Sources::default(), none()).expect("good").services.interval, Duration::from_secs(30));
+    assert_eq!(interval("services.interval=0"), Duration::ZERO);
+    assert_eq!(interval("services.interval=0.0"), Duration::ZERO);
+    assert_eq!(interval("services.interval=2.5"), Duration::from_millis(2500));
+}
+
+#[test]
 fn the_data_folder_takes_the_socket_along() {
     let sources = Sources { data_dir: Some("/tmp/x".into()), ..set(&["broker.data_dir=/tmp/y"]) };
     let config = load(&sources, none()).expect("good");
@@ -108,6 +117,9 @@ fn errors_name_key_value_and_what_is_allowed() {
         "node.name=rabbit",
         "log.level=loud",
         "journal.segment_size=1",
+        "services.interval=0.5",
+        "services.interval=-1",
+        "services.interval=3601",
     ] {
         assert!(error(&set(&[bad])).starts_with("bad value "), "{bad}");
     }

@@ -64,18 +64,38 @@ impl Link {
 
     /// Sends `request` and reads its whole answer.
     pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, LinkError> {
-        let mut line = serde_json::to_vec(request).map_err(|error| LinkError::Garbled(error.to_string()))?;
-        line.push(b'\n');
-        self.limit_wait()?;
-        self.stream.get_mut().write_all(&line).map_err(|error| link_error(&error))?;
+        self.send(request)?;
         let mut rows = Vec::new();
         loop {
             match self.read()? {
                 Reply::Row(row) => rows.push(row),
                 Reply::Done(value) => return Ok(Answer { rows, end: Ok(value) }),
                 Reply::Refused(refusal) => return Ok(Answer { rows, end: Err(refusal) }),
+                Reply::Document(_) => return Err(LinkError::Garbled("a document".to_string())),
             }
         }
+    }
+
+    /// Sends `request` and reads the document that answers it. An older daemon refuses it.
+    pub(crate) fn document<T: serde::de::DeserializeOwned>(
+        &mut self,
+        request: &Request,
+    ) -> Result<Result<T, Refusal>, LinkError> {
+        self.send(request)?;
+        match self.read()? {
+            Reply::Document(value) => serde_json::from_value(value)
+                .map(Ok)
+                .map_err(|error| LinkError::Garbled(format!("{error}: is the daemon of another version?"))),
+            Reply::Refused(refusal) => Ok(Err(refusal)),
+            Reply::Row(_) | Reply::Done(_) => Err(LinkError::Garbled("no document".to_string())),
+        }
+    }
+
+    fn send(&mut self, request: &Request) -> Result<(), LinkError> {
+        let mut line = serde_json::to_vec(request).map_err(|error| LinkError::Garbled(error.to_string()))?;
+        line.push(b'\n');
+        self.limit_wait()?;
+        self.stream.get_mut().write_all(&line).map_err(|error| link_error(&error))
     }
 
     /// Waits until the server closes the connection, which is when it ends.

@@ -1,7 +1,7 @@
 //! What client and server say to each other over the control socket: one JSON value a line.
 //!
 //! The server greets with a [`Hello`], the client sends one [`Request`] and reads [`Reply`] lines:
-//! any number of rows, then `Done` or `Refused`, which is the last. A line is at most [`LINE_MAX`]
+//! any number of rows, then `Done`, `Document` or `Refused`, which is the last. A line is at most [`LINE_MAX`]
 //! bytes; passwords travel in it, so nothing here is ever logged and `Secret` does not print itself.
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,13 @@ pub(crate) enum Request {
     Environment,
     /// How the node was started: its arguments and its environment, two lists of pairs.
     Process,
+    /// The daemon's last view of the services: one document.
+    ServicesOverview,
+    /// What changed in the services at `since` or later, in seconds since 1970: one document.
+    ServicesHistory {
+        #[serde(default)]
+        since: u64,
+    },
     /// The end of the node; answered before it begins.
     Stop,
     /// No new clients.
@@ -156,6 +163,8 @@ pub(crate) enum Reply {
     Row(Vec<Term>),
     /// It worked.
     Done(Term),
+    /// It worked, and this is what was asked for, in a form of its own (docs/services.md).
+    Document(serde_json::Value),
     /// It did not.
     Refused(Refusal),
 }

@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use services::credentials::Credentials;
 use services::inventory::{Inventory, host_named};
 use services::reach::Reach;
 use services::survey::{Request, observe as look};
 use services::{Answer, Host};
 use tokio::time::Instant;
 
-use crate::config::{self, ConfigError, Services, Sources};
+use crate::config::{self, Config, ConfigError, Services, Sources};
 
 /// The most that a request may have.
 const REQUEST_MAX: u64 = 1 << 20;
@@ -22,7 +23,7 @@ const REQUEST_MAX: u64 = 1 << 20;
 const EXIT_UNKNOWN: u8 = 3;
 
 /// What the command line says of hosts.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(super) struct HostArgs {
     /// Ask the controllers of an Ansible inventory (INI or YAML), over ssh
     #[arg(long, value_name = "FILE")]
@@ -78,13 +79,32 @@ impl HostArgs {
     }
 }
 
-/// The section `[services]`. A file that only root may read must not keep others from a look at this host.
-pub(super) fn config() -> Result<Services, String> {
+/// The hosts to ask where the command line says nothing of them.
+///
+/// # Errors
+/// When the inventory is not understood.
+pub(super) fn configured(config: &Services) -> Result<Vec<Host>, String> {
+    HostArgs::default().hosts(config)
+}
+
+/// The names and passwords of a file, else of the configured one, else none.
+///
+/// # Errors
+/// When the file cannot be used.
+pub(super) fn credentials(named: Option<&PathBuf>, config: &Services) -> Result<Credentials, String> {
+    match named.or(config.credentials.as_ref()) {
+        Some(path) => Credentials::load(path).map_err(|error| error.to_string()),
+        None => Ok(Credentials::default()),
+    }
+}
+
+/// The configuration. A file that only root may read must not keep others from a look at this host.
+pub(super) fn config() -> Result<Option<Config>, String> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     match config::load(&Sources::default(), environment) {
-        Ok(config) => Ok(config.services),
-        Err(ConfigError::File { .. }) => Ok(Services::default()),
+        Ok(config) => Ok(Some(config)),
+        Err(ConfigError::File { .. }) => Ok(None),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use services::history::{About, Standing};
 use services::{Overview, State};
 
 use super::table::clean;
 
 /// Prometheus' text format. A series occurs once whatever was found: a duplicate breaks a whole scrape.
-pub(super) fn prometheus(overview: &Overview) -> String {
+pub(super) fn prometheus(overview: &Overview, standing: &[Standing]) -> String {
     let mut text = String::new();
     let one = |value: String| BTreeMap::from([(String::new(), value)]);
     let code = |state: State| state.exit_code().to_string();
@@ -62,7 +63,30 @@ pub(super) fn prometheus(overview: &Overview) -> String {
         "When the survey was made",
         &one(overview.taken_at.to_string()),
     );
+    since(&mut text, standing);
     text
+}
+
+/// Since when the states are as they are, where a daemon knows.
+fn since(text: &mut String, standing: &[Standing]) {
+    let of = |about: About| {
+        let own = standing.iter().filter(move |one| one.thing.about == about);
+        own.map(|one| {
+            let service = one.thing.service.as_str();
+            let named = if service.is_empty() { String::new() } else { labels(&[("service", service)]) };
+            (named, one.since.to_string())
+        })
+        .collect::<BTreeMap<_, _>>()
+    };
+    for (name, about) in [
+        ("aileron_control_plane_state_since_timestamp_seconds", About::ControlPlane),
+        ("aileron_service_state_since_timestamp_seconds", About::Service),
+    ] {
+        let all = of(about);
+        if !all.is_empty() {
+            family(text, name, "When the state was first seen as it is", &all);
+        }
+    }
 }
 
 fn finding_labels(service: &str, finding: &services::Finding) -> String {

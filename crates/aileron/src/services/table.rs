@@ -33,11 +33,11 @@ impl Style {
         Style { width: width.clamp(*WIDTHS.start(), *WIDTHS.end()), colour, members }
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(super) fn paint(self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
 
-    fn state(self, state: State, text: &str) -> String {
+    pub(super) fn state(self, state: State, text: &str) -> String {
         self.paint(
             match state {
                 State::Ok => "32",
@@ -161,7 +161,7 @@ fn findings(text: &mut String, all: &[&Finding], style: Style) {
 }
 
 /// One paragraph: `start` (which takes `taken` columns), then words, following lines indented.
-fn wrapped(
+pub(super) fn wrapped(
     text: &mut String,
     start: &str,
     taken: usize,

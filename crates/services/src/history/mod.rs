@@ -195,7 +195,7 @@ impl History {
             self.standing.iter().map(|one| (one.thing.clone(), one.state.clone())).collect();
         let seen = things::of(overview, &known);
         let changed =
-            if self.began_at == 0 { self.begin(now, seen) } else { self.compare(now, &known, seen) };
+            if self.began_at == 0 { self.begin(now, seen) } else { self.compare(now, &known, &seen) };
         self.surveyed_at = now;
         self.gap = false;
         changed
@@ -213,20 +213,18 @@ impl History {
         true
     }
 
-    fn compare(&mut self, now: u64, known: &BTreeMap<Thing, String>, seen: BTreeMap<Thing, Seen>) -> bool {
+    fn compare(&mut self, now: u64, known: &BTreeMap<Thing, String>, seen: &BTreeMap<Thing, Seen>) -> bool {
         let mut changed = false;
-        for (thing, was) in known {
-            if !seen.contains_key(thing) {
-                changed = true;
-                self.note(now, thing, was, &Seen::absent());
-            }
-        }
-        for (thing, seen) in &seen {
+        for (thing, seen) in seen {
             let was = known.get(thing).map_or(ABSENT, String::as_str);
             if was != seen.state {
                 changed = true;
                 self.note(now, thing, was, seen);
             }
+        }
+        for (thing, was) in known.iter().filter(|(thing, _)| !seen.contains_key(*thing)) {
+            changed = true;
+            self.note(now, thing, was, &Seen::absent());
         }
         changed
     }

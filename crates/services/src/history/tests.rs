@@ -108,10 +108,10 @@ fn what_came_and_went_is_told_with_its_cause_and_both_times() {
         "finding absent->degraded",
     ];
     let went = [
-        "finding degraded->absent",
         "control-plane degraded->ok",
         "service degraded->ok",
         "member degraded->ok",
+        "finding degraded->absent",
     ];
     assert_eq!(all[1..5], came.map(|one| format!("10..40 {one}")));
     assert_eq!(all[5..], went.map(|one| format!("70..100 {one}")));

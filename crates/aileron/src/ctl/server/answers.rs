@@ -11,6 +11,11 @@ use super::{Facts, rows, state};
 
 /// Carries out one request; the last reply closes the answer.
 pub(super) fn answer(request: Request, broker: Option<&Broker>, facts: &Facts) -> Vec<Reply> {
+    match &request {
+        Request::ServicesOverview => return vec![document(&facts.lookout.overview())],
+        Request::ServicesHistory { since } => return vec![document(&facts.lookout.history(*since))],
+        _ => {}
+    }
     let outcome = match (request, broker) {
         (Request::Ping, _) => Ok((Vec::new(), done())),
         (Request::Environment, _) => Ok((Vec::new(), facts.environment.clone())),
@@ -27,6 +32,13 @@ pub(super) fn answer(request: Request, broker: Option<&Broker>, facts: &Facts) -
     match outcome {
         Ok((rows, end)) => rows.into_iter().map(Reply::Row).chain([Reply::Done(end)]).collect(),
         Err(refusal) => vec![Reply::Refused(refusal)],
+    }
+}
+
+fn document(told: &impl serde::Serialize) -> Reply {
+    match serde_json::to_value(told) {
+        Ok(value) => Reply::Document(value),
+        Err(error) => Reply::Refused(Refusal::Other(error.to_string())),
     }
 }
 
@@ -121,6 +133,7 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
         Request::SuspendListeners | Request::ResumeListeners => {}
         Request::StandBy { .. } | Request::SelfCheck => {}
         Request::List { .. } | Request::ListPermissions { .. } => {}
+        Request::ServicesOverview | Request::ServicesHistory { .. } => {}
     }
     Ok(done())
 }

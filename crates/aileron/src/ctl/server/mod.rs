@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::protocol::{Hello, LINE_MAX, Refusal, Reply, Request};
 use super::term::Term;
+use crate::services::lookout::Lookout;
 
 /// Connections at a time; more wait.
 const CONNECTIONS_MAX: usize = 64;
@@ -46,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) config_file: Option<PathBuf>,
     /// The memory watermark as configured, for `status`: `relative` or `absolute` with its value.
     pub(crate) watermark: (&'static str, Term),
+    /// What is seen of the services beside this one.
+    pub(crate) lookout: Lookout,
 }
 
 /// The control socket, listening.

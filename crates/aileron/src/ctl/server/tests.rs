@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream as Client;
 use super::super::client::{Link, LinkError};
 use super::super::protocol::Listing;
 use super::*;
+use crate::services::lookout::{ToldHistory, ToldOverview};
 
 fn facts() -> Arc<Facts> {
     Arc::new(Facts {
@@ -13,6 +14,7 @@ fn facts() -> Arc<Facts> {
         environment: Term::List(Vec::new()),
         config_file: None,
         watermark: ("relative", Term::Float(0.4)),
+        lookout: Lookout::default(),
     })
 }
 
@@ -50,6 +52,24 @@ async fn a_starting_node_greets_answers_a_ping_and_refuses_the_rest() {
         }
         let mut waiting = Link::open(&path, Some(Duration::from_millis(200))).expect("greeted");
         assert!(matches!(waiting.ask(&Request::AwaitStartup), Err(LinkError::TimedOut)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_seen_of_the_services_is_told_before_there_is_a_broker() {
+    with_server(|path| {
+        let mut link = Link::open(&path, LIMIT).expect("greeted");
+        let told: ToldOverview = link.document(&Request::ServicesOverview).expect("sent").expect("told");
+        assert_eq!((told.version, told.overview), (1, None));
+        let request = Request::ServicesHistory { since: 0 };
+        let told: ToldHistory = link.document(&request).expect("sent").expect("told");
+        assert_eq!((told.version, told.changes.len()), (1, 0));
+        // What a program sends that has no code of ours.
+        let mut stream = Client::connect(&path).expect("connected");
+        stream.write_all(b"{\"command\":\"services_history\"}\n").expect("sent");
+        let answer = BufReader::new(stream).lines().nth(1).expect("a second line").expect("text");
+        assert!(answer.starts_with("{\"document\":{\"began_at\":0,"), "{answer}");
     })
     .await;
 }
