@@ -283,6 +283,24 @@ def test_over_the_socket_any_program_can_ask(serve):
     assert ask({"command": "services_history", "since": int(time.time()) + 1000})["changes"] == []
 
 
+def test_the_report_ends_with_the_services(serve):
+    def report():
+        done = serve.host.run([binary(), "ctl", "--socket", serve.socket, "report"], timeout=30)
+        return done.stdout
+
+    text = report()
+    part = text[text.index("The services beside node"):]
+    assert re.search(r"Seen \d+ s ago\.", part) and "ok        memcached" in part and "Changes of the last day:" in part
+    assert text.index("Listing policies") < text.index("The services beside node")
+    assert serve.daemon.stop() == 0
+    serve.start(interval=0)
+    part = report().split("The services beside node")[1]
+    assert "Seen now." in part and "memcached" in part
+    assert serve.daemon.stop() == 0
+    serve.start()
+    well(serve)
+
+
 def test_a_survey_that_is_killed_is_told_and_the_broker_lives_on(serve):
     serve.redis.freeze()  # so that the survey lasts
     try:

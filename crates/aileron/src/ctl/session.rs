@@ -1,7 +1,7 @@
 //! One command being carried out: its arguments, the connection to the node, and the words that
 //! RabbitMQ's tool has for what a node answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::client::{Answer, Link, LinkError};
@@ -61,6 +61,11 @@ impl Session {
     /// Sends a request; refusals are the caller's to word.
     pub(crate) fn try_ask(&mut self, request: &Request) -> Result<Result<Term, Refusal>, Failure> {
         Ok(self.exchange(request, false)?.end)
+    }
+
+    /// The node's socket.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Waits until the node has ended: its end of the connection closes and its process is gone.

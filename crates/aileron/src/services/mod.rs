@@ -2,13 +2,15 @@
 //! judges; this room takes the command line and prints.
 //!
 //! `hosts` says whom to ask; `table`, `series` and `watch` print an overview, `gate` and `past` what follows
-//! from it. `lookout` is the daemon's own survey, `daemon` asks for what it has seen.
+//! from it. `lookout` is the daemon's own survey, `daemon` asks for what it has seen; `reported` is the part
+//! of `rabbitmqctl report`.
 
 mod daemon;
 mod gate;
 mod hosts;
 pub(crate) mod lookout;
 mod past;
+pub(crate) mod reported;
 mod series;
 mod table;
 mod watch;

@@ -1,5 +1,5 @@
 //! `report`: everything a support case needs, one command after the other, each vhost's listings with
-//! all columns. Secrets are not among it.
+//! all columns, and how the services beside the broker are. Secrets are not among it.
 
 use super::super::command::{BASE, Given, Misuse, Section, Spec, no_words};
 use super::super::failure::Failure;
@@ -7,6 +7,7 @@ use super::super::format::{Output, Style, cell, erlang, render};
 use super::super::protocol::{Listing, Request};
 use super::super::session::{Session, usual_words};
 use super::super::term::Term;
+use crate::services::reported::Reported;
 
 pub(super) const COMMANDS: &[Spec] = &[Spec {
     name: "report",
@@ -37,6 +38,7 @@ fn report(session: &mut Session) -> Result<Output, Failure> {
     let answer = session.listing(&request)?;
     answer.end.map_err(|refusal| usual_words(&refusal))?;
     let vhosts: Vec<String> = answer.rows.iter().flatten().map(cell).collect();
+    let services = Reported::begin(session.socket());
     let mut out = String::new();
     for name in FOR_THE_NODE {
         section(session, name, None, &mut out)?;
@@ -51,7 +53,9 @@ fn report(session: &mut Session) -> Result<Output, Failure> {
         announce(session, "Listing global runtime parameters ...", &mut out);
         announce(session, &format!("Listing runtime parameters for vhost \"{vhost}\" ..."), &mut out);
     }
-    out.pop();
+    // RabbitMQ's report has no such part: it comes last, and whatever is wrong with it is told there.
+    announce(session, &format!("The services beside node {}:", session.given.node), &mut out);
+    out.push_str(services.end().trim_end());
     Ok(Output::Text(out))
 }
 
