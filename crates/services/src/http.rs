@@ -9,6 +9,10 @@ use crate::place::Place;
 /// The most that is read; `/metrics` has about 150 kB.
 const ANSWER_MAX: usize = 4 << 20;
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[("http: answer", |bytes| drop(parse(bytes)))];
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {

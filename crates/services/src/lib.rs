@@ -25,6 +25,9 @@ pub mod ceph;
 pub mod consoles;
 pub mod credentials;
 pub mod etcd;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod haproxy;
 pub mod history;

@@ -21,6 +21,17 @@ use crate::view::View;
 /// The port where nothing else is said; the next one is for the members among themselves.
 const PORT: u16 = 2379;
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
+    ("etcd: status", |bytes| drop(Facts::parse(&crate::fuzzing::text(bytes)))),
+    ("etcd: members", |bytes| drop(facts::members(&crate::fuzzing::text(bytes)))),
+    ("etcd: health and metrics", |bytes| {
+        let text = crate::fuzzing::text(bytes);
+        let _ = (facts::health(&text), facts::quota(&text));
+    }),
+];
+
 /// The kind.
 #[derive(Debug)]
 pub struct Etcd;

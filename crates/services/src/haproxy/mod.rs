@@ -38,6 +38,15 @@ const GENERATED: &[&str] =
 /// Debian's and Red Hat's sockets, for a process whose configuration cannot be read.
 const SOCKETS: &[&str] = &["/run/haproxy/admin.sock", "/var/lib/haproxy/stats"];
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
+    ("haproxy: show stat", |bytes| drop(facts::stat(&crate::fuzzing::text(bytes)))),
+    ("haproxy: show info", |bytes| drop(facts::info(&crate::fuzzing::text(bytes)))),
+    ("haproxy: page", |bytes| drop(page::body(bytes).and_then(|body| facts::stat(&body)))),
+    ("haproxy: configuration", |bytes| drop(config::parse(&crate::fuzzing::text(bytes)))),
+];
+
 /// The kind.
 #[derive(Debug)]
 pub struct Haproxy;

@@ -34,6 +34,31 @@ const LOGINS: &[&str] =
 /// How much of the error log's end is searched for a recovered position.
 const LOG_TAIL: &str = "262144";
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
+    ("mariadb: status and variables", status),
+    ("mariadb: grastate.dat", |bytes| drop(facts::grastate(&crate::fuzzing::text(bytes)))),
+    ("mariadb: gvwstate.dat", |bytes| {
+        let _ = facts::view_size(&crate::fuzzing::text(bytes));
+    }),
+    ("mariadb: recovered position", |bytes| drop(facts::recovered(&crate::fuzzing::text(bytes)))),
+    ("mariadb: login", |bytes| drop(options::login(&crate::fuzzing::text(bytes)))),
+    ("mariadb: addresses", |bytes| drop(options::cluster_hosts(&crate::fuzzing::text(bytes)))),
+];
+
+/// Rows as the server sends them, from lines `name value`.
+#[cfg(any(test, feature = "fuzzing"))]
+fn status(bytes: &[u8]) {
+    let text = crate::fuzzing::text(bytes);
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(char::is_whitespace)?;
+        Some((name.to_string(), value.to_string()))
+    };
+    let rows: facts::Rows = text.lines().filter_map(pair).collect();
+    let _ = (facts::server(&rows, &rows), facts::later(&rows, 1000));
+}
+
 /// The kind.
 #[derive(Debug)]
 pub struct Mariadb;

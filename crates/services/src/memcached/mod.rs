@@ -28,6 +28,11 @@ const ANSWER_MAX: usize = 64 << 10;
 /// Between two reads of counters that are not zero.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] =
+    &[("memcached: stats", |bytes| drop((facts::is_whole(bytes), facts::parse(bytes))))];
+
 /// The kind.
 #[derive(Debug)]
 pub struct Memcached;

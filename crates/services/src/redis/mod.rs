@@ -35,6 +35,25 @@ const WATCHED_MAX: usize = 16;
 /// How long a server at its limit of clients may take to say so.
 const REFUSAL: Duration = Duration::from_millis(300);
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
+    ("redis: answer", answer),
+    ("redis: INFO", |bytes| drop(Server::parse(&crate::fuzzing::text(bytes), &[]))),
+    ("redis: configuration", |bytes| drop(Config::parse(&crate::fuzzing::text(bytes)))),
+];
+
+/// Answers one after the other, each as a server's and as a Sentinel's.
+#[cfg(any(test, feature = "fuzzing"))]
+fn answer(mut bytes: &[u8]) {
+    while let Ok(Some((value, used))) = resp::parse(bytes) {
+        assert!(used > 0 && used <= bytes.len());
+        let _ = (facts::known(&value), Sentinel::parse("", &value), value.pairs().count());
+        let _ = value.text().map(|info| Server::parse(info, &[]));
+        bytes = bytes.get(used..).unwrap_or_default();
+    }
+}
+
 /// The kind.
 #[derive(Debug)]
 pub struct Redis;

@@ -28,6 +28,32 @@ use crate::verdict::{Finding, HostVerdict, Overview, Severity, State, Verdict};
 /// The version of [`Overview`]'s form.
 const VERSION: u32 = 1;
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] =
+    &[("survey: request", |bytes| drop(Request::read(bytes))), ("survey: report of another host", judged)];
+
+/// Another host's report is judged; its overview goes through history and gate.
+#[cfg(any(test, feature = "fuzzing"))]
+fn judged(bytes: &[u8]) {
+    let Ok(report) = Report::read(bytes) else { return };
+    for observation in &report.observations {
+        let _ = observation.target.kind.examine().peers(observation);
+    }
+    let settings = Settings {
+        deadline: Duration::from_secs(2),
+        hosts: Vec::new(),
+        credentials: Arc::default(),
+        only: Vec::new(),
+    };
+    let merged = merge::all(vec![("c0".to_string(), report)]);
+    let overview = judge(&settings, Vec::new(), &merged, Instant::now());
+    let mut history = crate::History::default();
+    history.take(&Overview { services: Vec::new(), ..overview.clone() });
+    history.take(&overview);
+    let _ = crate::gate::gate(&overview, crate::gate::Operation::Restore, &[]);
+}
+
 /// A host to be asked.
 #[derive(Clone, Debug)]
 pub struct Host {

@@ -94,6 +94,16 @@ pub(super) fn read(files: &BTreeMap<String, String>, monitors: &[Vec<String>]) -
     known
 }
 
+/// The engines' files, a monitor's command line and a cgroup, all with these bytes.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn fuzzed(bytes: &[u8]) {
+    let text = crate::fuzzing::text(bytes);
+    let _ = id_in(&text);
+    let words = text.split('\n').map(ToString::to_string).collect();
+    let paths = ["/a/containers.json", "/b/config.v2.json"];
+    let _ = read(&paths.map(|path| (path.to_string(), text.clone())).into(), &[words]);
+}
+
 fn of<'a>(files: &'a BTreeMap<String, String>, name: &'a str) -> impl Iterator<Item = &'a String> {
     files.iter().filter(move |(path, _)| path.rsplit('/').next() == Some(name)).map(|(_, text)| text)
 }

@@ -16,6 +16,20 @@ use serde::{Deserialize, Serialize};
 
 pub use local::{addresses, collect};
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
+    ("view: from a script", |bytes| drop(remote::read(&crate::fuzzing::text(bytes)))),
+    ("view: containers", containers::fuzzed),
+    ("view: members of a view", |bytes| {
+        let view =
+            serde_json::from_slice::<View>(bytes).or_else(|_| remote::read(&crate::fuzzing::text(bytes)));
+        if let Ok(view) = view {
+            crate::Kind::ALL.iter().for_each(|kind| drop(kind.examine().find(&view)));
+        }
+    }),
+];
+
 /// TripleO's list of the services of a host, as hiera has it.
 pub(crate) const HIERA_SERVICES: &str = "/etc/puppet/hieradata/service_names.json";
 
