@@ -133,6 +133,29 @@ def test_a_desynced_member_by_an_operator(whole):
     assert seen.roles()["controller-2"] == "Primary, Donor/Desynced"
 
 
+def test_the_gate_lets_a_backup_begin_only_where_a_node_can_be_spared(whole, credentials):
+    galera, _ = whole
+    first, second, third = galera.hosts
+    def gate(operation, *more):
+        code, decision, _ = first.services("--gate", operation, "--json", "--credentials", str(credentials), *more)
+        assert (code, decision["go"]) in ((0, True), (2, False)), (code, decision)
+        return code, sorted(reason["code"] for reason in decision["stops"]), decision
+
+    assert gate("backup")[:2] == (0, []) and gate("restore")[:2] == (0, [])
+    galera.sql(second, "SET GLOBAL wsrep_desync=ON")
+    code, stops, decision = gate("backup")
+    assert (code, stops) == (2, ["mariadb-desynced"]), decision
+    assert decision["stops"][0]["service"] == "mariadb" and "controller-1" in decision["stops"][0]["cause"]
+    code, _, decision = gate("backup", "--override", "mariadb-desynced")
+    assert code == 0 and [reason["code"] for reason in decision["overridden"]] == ["mariadb-desynced"]
+    galera.sql(second, "SET GLOBAL wsrep_desync=OFF")
+    galera.kill(third)
+    code, stops, decision = gate("backup")
+    assert code == 2 and "mariadb-down" in stops, decision
+    code, page, _ = first.services("--gate", "restore", "--credentials", str(credentials))
+    assert code == 2 and page.startswith("STOP  the restored control plane is not well") and "--override" in page
+
+
 def test_a_lock_that_stops_the_applier_shows_by_the_queue(whole):
     galera, ask = whole
     first, _, third = galera.hosts
