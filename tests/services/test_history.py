@@ -290,12 +290,12 @@ def test_the_report_ends_with_the_services(serve):
 
     text = report()
     part = text[text.index("The services beside node"):]
-    assert re.search(r"Seen \d+ s ago\.", part) and "ok        memcached" in part and "Changes of the last day:" in part
+    assert re.search(r"seen \d+ s ago by aileron serve", part) and "ok        memcached" in part and "Changes of the last day:" in part
     assert text.index("Listing policies") < text.index("The services beside node")
     assert serve.daemon.stop() == 0
     serve.start(interval=0)
     part = report().split("The services beside node")[1]
-    assert "Seen now." in part and "memcached" in part
+    assert "seen" not in part and "ok        memcached" in part
     assert serve.daemon.stop() == 0
     serve.start()
     well(serve)

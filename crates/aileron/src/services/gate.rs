@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use services::State;
 use services::gate::{Decision, Operation, Reason};
-use services::{Severity, State};
 
-use super::table::{Style, clean, wrapped};
+use super::paper::{Style, clean, state_of, wrapped};
 
 /// Exit code: nothing stops the operation.
 pub(super) const GO: u8 = 0;
@@ -33,9 +33,9 @@ pub(super) fn page(decision: &Decision, style: Style) -> String {
             let _ = writeln!(text, "{}  {what}: {reasons}", style.state(State::Failed, "STOP"));
         }
     }
-    part(&mut text, "", &decision.stops, style);
-    part(&mut text, "Overridden:", &decision.overridden, style);
-    part(&mut text, "Does not matter for this:", &decision.notes, style);
+    part(&mut text, "", &decision.stops, true, style);
+    part(&mut text, "Overridden:", &decision.overridden, true, style);
+    part(&mut text, "Not in its way (aileron services tells more):", &decision.notes, false, style);
     if !decision.go {
         let codes: Vec<_> = decision.stops.iter().map(|reason| reason.finding.code.as_str()).collect();
         let mut unique = codes.clone();
@@ -48,22 +48,19 @@ pub(super) fn page(decision: &Decision, style: Style) -> String {
     text
 }
 
-fn part(text: &mut String, title: &str, reasons: &[Reason], style: Style) {
+fn part(text: &mut String, title: &str, reasons: &[Reason], whole: bool, style: Style) {
     if reasons.is_empty() {
         return;
     }
     let _ = writeln!(text, "{}{title}", if title.is_empty() { "" } else { "\n" });
     for reason in reasons {
         let finding = &reason.finding;
-        let state = match finding.severity {
-            Severity::Notice => State::Ok,
-            Severity::Degraded => State::Degraded,
-            Severity::Failed => State::Failed,
-            Severity::Unknown => State::Unknown,
-        };
-        let word = style.state(state, &format!("{:<8}", finding.severity.name()));
+        let word = style.state(state_of(finding.severity), &format!("{:<8}", finding.severity.name()));
         let about = format!("{}  {}", finding.code, finding.subject);
         let _ = writeln!(text, "  {word}  {}", clean(about.trim_end()));
+        if !whole {
+            continue;
+        }
         let will = if finding.intended { " (by an operator)" } else { "" };
         wrapped(text, "            ", 12, 12, &format!("{}{will}", finding.cause), style, None);
         if !finding.next.is_empty() {
@@ -75,7 +72,7 @@ fn part(text: &mut String, title: &str, reasons: &[Reason], style: Style) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use services::Finding;
+    use services::{Finding, Severity};
 
     const STYLE: Style = Style { width: 80, colour: false, members: false };
 

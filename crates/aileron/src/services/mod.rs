@@ -2,13 +2,14 @@
 //! judges; this room takes the command line and prints.
 //!
 //! `hosts` says whom to ask; `table`, `series` and `watch` print an overview, `gate` and `past` what follows
-//! from it. `lookout` is the daemon's own survey, `daemon` asks for what it has seen; `reported` is the part
+//! from it, all on `paper`. `lookout` is the daemon's own survey, `daemon` asks for what it has seen; `reported` is the part
 //! of `rabbitmqctl report`.
 
 mod daemon;
 mod gate;
 mod hosts;
 pub(crate) mod lookout;
+mod paper;
 mod past;
 pub(crate) mod reported;
 mod series;
@@ -23,10 +24,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use paper::Style;
 use services::gate::Operation;
-use services::history::Standing;
 use services::{Kind, Overview, Settings, State};
-use table::Style;
+use table::Known;
 
 use crate::config;
 
@@ -136,7 +137,7 @@ fn outcome(arguments: &ServicesArgs) -> Result<u8, String> {
     }
     if arguments.cached {
         let (overview, standing) = daemon::overview(&socket())?;
-        let printed = print(arguments, &overview, &standing);
+        let printed = print(arguments, &overview, Some(Known { now: when::now(), standing: &standing }));
         return printed.map(State::exit_code).map_err(cannot_print);
     }
     let config = config.map(|config| config.services).unwrap_or_default();
@@ -165,7 +166,7 @@ fn outcome(arguments: &ServicesArgs) -> Result<u8, String> {
         }
         (None, None) => {
             let overview = runtime.block_on(services::survey(&settings));
-            print(arguments, &overview, &[]).map(State::exit_code)
+            print(arguments, &overview, None).map(State::exit_code)
         }
     };
     // A read that hangs in the kernel must not keep the verdict from the operator.
@@ -189,16 +190,16 @@ fn say(
     out.flush()
 }
 
-/// Prints an overview as it is asked for; `standing` is what the daemon knows beside it.
-fn print(arguments: &ServicesArgs, overview: &Overview, standing: &[Standing]) -> io::Result<State> {
+/// Prints an overview as it is asked for, with what the daemon knows beside it.
+fn print(arguments: &ServicesArgs, overview: &Overview, known: Option<Known<'_>>) -> io::Result<State> {
     let mut out = io::stdout().lock();
     if arguments.prometheus {
-        out.write_all(series::prometheus(overview, standing).as_bytes())?;
+        out.write_all(series::prometheus(overview, known.map_or(&[], |known| known.standing)).as_bytes())?;
     } else if arguments.nagios {
         writeln!(out, "{}", series::nagios(overview))?;
     } else {
         drop(out);
-        say(arguments, overview, |style| table::page(overview, style))?;
+        say(arguments, overview, |style| table::page(overview, known, style))?;
         return Ok(overview.state);
     }
     out.flush()?;

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use services::State;
 use services::history::{ABSENT, About, Change, UNSEEN};
 
 use super::lookout::ToldHistory;
-use super::table::{Style, clean, wrapped};
+use super::paper::{Style, clean, wrapped};
 use super::when;
-use services::State;
 
 /// The page.
 pub(super) fn page(told: &ToldHistory, now: u64, style: Style) -> String {

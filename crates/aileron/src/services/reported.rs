@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use services::Settings;
 
-use super::table::{self, Style};
+use super::paper::Style;
+use super::table::{self, Known};
 use super::{daemon, hosts, past, when};
 
 /// The survey's deadline.
@@ -48,11 +49,10 @@ impl Reported {
 
 fn gather(socket: &Path) -> String {
     let now = when::now();
-    let Ok((overview, _)) = daemon::overview(socket) else {
+    let Ok((overview, standing)) = daemon::overview(socket) else {
         return fresh().unwrap_or_else(|cause| format!("They could not be surveyed: {cause}"));
     };
-    let age = when::long(now.saturating_sub(overview.taken_at));
-    let seen = format!("Seen {age} ago.\n\n{}", table::page(&overview, STYLE));
+    let seen = table::page(&overview, Some(Known { now, standing: &standing }), STYLE);
     match daemon::history(socket, now.saturating_sub(RECENT)) {
         Ok(told) => format!("{seen}\nChanges of the last day:\n\n{}", past::page(&told, now, STYLE)),
         Err(_) => seen,
@@ -74,5 +74,5 @@ fn fresh() -> Result<String, String> {
         .map_err(|error| error.to_string())?;
     let overview = runtime.block_on(services::survey(&settings));
     runtime.shutdown_background();
-    Ok(format!("Seen now.\n\n{}", table::page(&overview, STYLE)))
+    Ok(table::page(&overview, None, STYLE))
 }

@@ -1,83 +1,42 @@
 //! The overview for people: a line a service, then what is not as it should be, service by service, and
-//! what to do. Colour comes only with a terminal; outside words lose their control characters here.
+//! what to do. `paper` next door lays it out.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
 
-use services::{Finding, Overview, Severity, State, Verdict};
+use services::history::{About, Standing};
+use services::{Finding, MemberVerdict, Overview, Severity, State, Verdict};
 
-/// Widths of a page: less cannot be read, more neither.
-const WIDTHS: std::ops::RangeInclusive<usize> = 60..=120;
-/// The width where none is known.
-const WIDTH: usize = 100;
+use super::paper::{Style, clean, state_of, wrapped};
+use super::when;
 
-/// How a page looks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Style {
-    /// Columns.
-    pub(super) width: usize,
-    /// Whether states have colours.
-    pub(super) colour: bool,
-    /// Whether every member has a line.
-    pub(super) members: bool,
+/// Where a service's summary begins.
+const SUMMARY: usize = 23;
+/// The width of a summary where the risk stands behind it.
+const SUMMARY_WIDTH: usize = 34;
+
+/// What the daemon knows beside its overview.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The time of the page, in seconds since 1970.
+    pub(super) now: u64,
+    /// Since when things are as they are.
+    pub(super) standing: &'a [Standing],
 }
 
-impl Style {
-    /// What fits where standard output goes.
-    pub(super) fn of_output(members: bool) -> Style {
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let colour = std::io::stdout().is_terminal() && !set("NO_COLOR") && !dumb;
-        let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-        let width = size().map(|(columns, _)| columns).or(told).unwrap_or(WIDTH);
-        Style { width: width.clamp(*WIDTHS.start(), *WIDTHS.end()), colour, members }
+impl Known<'_> {
+    /// ` for 12 min`: how long a service has been as it is.
+    fn lasting(&self, verdict: &Verdict) -> Option<String> {
+        let name = verdict.service.name();
+        let own = |one: &&Standing| one.thing.about == About::Service && one.thing.service == name;
+        let since = self.standing.iter().find(own)?.since;
+        Some(format!(" for {}", when::long(self.now.saturating_sub(since))))
     }
-
-    pub(super) fn paint(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
-    }
-
-    pub(super) fn state(self, state: State, text: &str) -> String {
-        self.paint(
-            match state {
-                State::Ok => "32",
-                State::Degraded => "33",
-                State::Failed => "1;31",
-                State::Unknown => "35",
-            },
-            text,
-        )
-    }
-}
-
-/// Columns and lines of the terminal that standard output is.
-pub(super) fn size() -> Option<(usize, usize)> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_col > 0).then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
-}
-
-/// Writes the whole page.
-pub(super) fn write(out: &mut impl Write, overview: &Overview, style: Style) -> io::Result<()> {
-    out.write_all(page(overview, style).as_bytes())
 }
 
 /// The page as text.
-pub(super) fn page(overview: &Overview, style: Style) -> String {
+pub(super) fn page(overview: &Overview, known: Option<Known<'_>>, style: Style) -> String {
     let mut text = String::new();
-    let state = style.state(overview.state, &overview.state.name().to_uppercase());
-    let head = overview.state.name().len() + 2;
-    wrapped(&mut text, &format!("{state}  "), head, head, &overview.summary, style, None);
-    if !overview.risk.is_empty() {
-        wrapped(&mut text, &format!("{:head$}", ""), head, head, &overview.risk, style, None);
-    }
-    let answered = overview.hosts.iter().filter(|host| host.answer == "got").count();
-    let asked = format!(
-        "{answered} of {} host{} answered, {:.2} s",
-        overview.hosts.len(),
-        if overview.hosts.len() == 1 { "" } else { "s" },
-        seconds(overview.took_ms)
-    );
-    let _ = writeln!(text, "{}", style.paint("2", &format!("{:head$}{asked}", "")));
+    head(&mut text, overview, known, style);
     if !overview.services.is_empty() {
         text.push('\n');
     }
@@ -85,26 +44,54 @@ pub(super) fn page(overview: &Overview, style: Style) -> String {
         service(&mut text, verdict, style);
     }
     for host in overview.hosts.iter().filter(|host| host.answer != "got") {
-        let _ = write!(text, "\n{}", style.state(State::Unknown, &clean(&host.name)));
-        text.push('\n');
-        wrapped(&mut text, "  ", 2, 2, &host.trouble, style, None);
+        let name = clean(&host.name);
+        let start = format!("\n{} ", style.state(State::Unknown, &name));
+        wrapped(&mut text, &start, name.chars().count() + 1, 4, &host.trouble, style, None);
+        let own = |one: &&Finding| one.code == "host-no-answer" && one.subject == host.name;
+        if let Some(finding) = overview.findings.iter().find(own) {
+            next(&mut text, finding, style);
+        }
     }
-    let general: Vec<&Finding> =
-        overview.findings.iter().filter(|finding| finding.code != "host-no-answer").collect();
-    findings(&mut text, &general, style);
+    let mut general = overview.findings.iter().filter(|one| one.code != "host-no-answer").peekable();
+    if general.peek().is_some() {
+        text.push('\n');
+    }
+    general.for_each(|one| finding(&mut text, one, style));
     let mut order: Vec<&Verdict> = overview.services.iter().filter(|one| !one.findings.is_empty()).collect();
     order.sort_by_key(|verdict| std::cmp::Reverse(rank(verdict.state)));
     for verdict in order {
-        let name = verdict.service.name();
-        let head = style.state(verdict.state, &format!("{name} {}", verdict.state.name()));
-        let risk = if verdict.risk.is_empty() || verdict.state == State::Ok { "" } else { &verdict.risk };
-        text.push('\n');
-        let taken = name.len() + verdict.state.name().len() + 1;
-        let separator = if risk.is_empty() { "" } else { ": " };
-        wrapped(&mut text, &format!("{head}{separator}"), taken + separator.len(), 4, risk, style, None);
-        findings(&mut text, &verdict.findings.iter().collect::<Vec<_>>(), style);
+        let lasting = known.and_then(|known| known.lasting(verdict)).unwrap_or_default();
+        let name = format!("{} {}{lasting}", verdict.service.name(), verdict.state.name());
+        let risk = if verdict.state == State::Ok { "" } else { verdict.risk.as_str() };
+        let colon = if risk.is_empty() { "" } else { ": " };
+        let start = format!("\n{}{colon}", style.state(verdict.state, &name));
+        wrapped(&mut text, &start, name.len() + colon.len(), 4, risk, style, None);
+        verdict.findings.iter().for_each(|one| finding(&mut text, one, style));
     }
     text
+}
+
+/// The control plane's state in a word, why, and what one more failure would do.
+fn head(text: &mut String, overview: &Overview, known: Option<Known<'_>>, style: Style) {
+    let state = style.state(overview.state, &overview.state.name().to_uppercase());
+    let indent = overview.state.name().len() + 2;
+    let space = format!("{:indent$}", "");
+    wrapped(text, &format!("{state}  "), indent, indent, &overview.summary, style, None);
+    if !overview.risk.is_empty() {
+        wrapped(text, &space, indent, indent, &overview.risk, style, None);
+    }
+    let answered = overview.hosts.iter().filter(|host| host.answer == "got").count();
+    let plural = if overview.hosts.len() == 1 { "" } else { "s" };
+    let mut asked = format!(
+        "{answered} of {} host{plural} answered, {:.2} s",
+        overview.hosts.len(),
+        seconds(overview.took_ms)
+    );
+    if let Some(known) = known {
+        let age = when::long(known.now.saturating_sub(overview.taken_at));
+        asked.push_str(&format!(", seen {age} ago by aileron serve"));
+    }
+    wrapped(text, &space, indent, indent, &asked, style, Some("2"));
 }
 
 /// The line of one service; the risk stands behind it where both fit.
@@ -113,83 +100,73 @@ fn service(text: &mut String, verdict: &Verdict, style: Style) {
     let start = format!("  {state}  {:<11}", verdict.service.name());
     let summary = clean(&verdict.summary);
     let risk = clean(&verdict.risk);
-    let room = style.width.saturating_sub(23);
-    let fits = !risk.is_empty() && summary.chars().count().max(34) + 2 + risk.chars().count() <= room;
-    if fits {
-        let _ = writeln!(text, "{start}{summary:<34}  {}", style.paint("2", &risk));
+    let room = style.width.saturating_sub(SUMMARY);
+    let taken = summary.chars().count().max(SUMMARY_WIDTH) + 2 + risk.chars().count();
+    if !risk.is_empty() && taken <= room {
+        let _ = writeln!(text, "{start}{summary:<SUMMARY_WIDTH$}  {}", style.paint("2", &risk));
     } else {
-        wrapped(text, &start, 23, 23, &summary, style, None);
+        wrapped(text, &start, SUMMARY, SUMMARY, &summary, style, None);
     }
     if style.members {
-        for member in &verdict.members {
-            let state = style.state(member.state, &format!("{:<8}", member.state.name()));
-            let start = format!("      {state}  {}  ", clean(&member.host));
-            let taken = 18 + clean(&member.host).chars().count();
-            let role = if member.role.is_empty() { &member.answer } else { &member.role };
-            let about = format!("{}  {role}  {} ms", member.place, member.took_ms);
-            wrapped(text, &start, taken, 18, &about, style, None);
+        members(text, &verdict.members, style);
+    }
+}
+
+/// A line for each member, in columns where they fit.
+fn members(text: &mut String, all: &[MemberVerdict], style: Style) {
+    let role = |member: &MemberVerdict| {
+        let said = if member.role.is_empty() { &member.answer } else { &member.role };
+        // What was there before it fell silent is its role; that it is silent now says more.
+        let answer = if member.answer == "got" || said == &member.answer { "" } else { &member.answer };
+        clean(format!("{said} {answer}").trim_end())
+    };
+    let widest = |of: &dyn Fn(&MemberVerdict) -> usize| all.iter().map(of).max().unwrap_or(0);
+    let host = widest(&|member| clean(&member.host).chars().count());
+    let place = widest(&|member| clean(&member.place).chars().count());
+    let last = widest(&|member| role(member).chars().count() + format!("  {} ms", member.took_ms).len());
+    let columns = 14 + 2 + host + 2 + place + 2 + last <= style.width;
+    for member in all {
+        let state = style.state(member.state, &format!("{:<8}", member.state.name()));
+        let (name, at) = (clean(&member.host), clean(&member.place));
+        if columns {
+            let time = style.paint("2", &format!("{} ms", member.took_ms));
+            let _ = writeln!(text, "      {state}  {name:<host$}  {at:<place$}  {}  {time}", role(member));
+        } else {
+            let about = format!("{at} {} {} ms", role(member), member.took_ms);
+            wrapped(
+                text,
+                &format!("      {state}  {name}  "),
+                18 + name.chars().count(),
+                18,
+                &about,
+                style,
+                None,
+            );
         }
     }
 }
 
-fn findings(text: &mut String, all: &[&Finding], style: Style) {
-    for finding in all {
-        let state = match finding.severity {
-            Severity::Failed => State::Failed,
-            Severity::Degraded => State::Degraded,
-            Severity::Unknown => State::Unknown,
-            Severity::Notice => State::Ok,
-        };
-        let word = match finding.severity {
-            Severity::Notice => "notice",
-            _ => state.name(),
-        };
+/// What is not as it should be; a notice takes as little room as it can.
+fn finding(text: &mut String, finding: &Finding, style: Style) {
+    let word = format!("{:<8}", finding.severity.name());
+    let start = format!("  {}  ", style.state(state_of(finding.severity), &word));
+    let will = if finding.intended { " (by an operator)" } else { "" };
+    let cause = format!("{}{will}", finding.cause);
+    if finding.severity == Severity::Notice {
+        wrapped(text, &start, 12, 12, &format!("{cause} [{}]", finding.code), style, None);
+    } else {
         let subject = clean(&finding.subject);
         let space = if subject.is_empty() { "" } else { "  " };
-        let _ = writeln!(
-            text,
-            "  {}  {subject}{space}{}",
-            style.state(state, &format!("{word:<8}")),
-            style.paint("2", &clean(&finding.code))
-        );
-        let will = if finding.intended { " (by an operator)" } else { "" };
-        wrapped(text, "            ", 12, 12, &format!("{}{will}", finding.cause), style, None);
-        if !finding.next.is_empty() {
-            wrapped(text, "            next: ", 18, 18, &finding.next, style, Some("1"));
-        }
+        let _ = writeln!(text, "{start}{subject}{space}{}", style.paint("2", &clean(&finding.code)));
+        wrapped(text, "            ", 12, 12, &cause, style, None);
     }
+    next(text, finding, style);
 }
 
-/// One paragraph: `start` (which takes `taken` columns), then words, following lines indented.
-pub(super) fn wrapped(
-    text: &mut String,
-    start: &str,
-    taken: usize,
-    indent: usize,
-    words: &str,
-    style: Style,
-    code: Option<&str>,
-) {
-    text.push_str(start);
-    let mut column = taken;
-    for (number, word) in clean(words).split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if number > 0 && column + 1 + length > style.width {
-            let _ = write!(text, "\n{:indent$}", "");
-            column = indent;
-        } else if number > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(&code.map_or_else(|| word.to_string(), |code| style.paint(code, word)));
-        column += length;
+fn next(text: &mut String, finding: &Finding, style: Style) {
+    if !finding.next.is_empty() {
+        wrapped(text, "            next: ", 18, 18, &finding.next, style, Some("1"));
     }
-    text.push('\n');
-}
-
-/// Without control characters: what a daemon says must not steer the operator's terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
 }
 
 fn rank(state: State) -> u8 {
@@ -204,4 +181,131 @@ fn rank(state: State) -> u8 {
 #[allow(clippy::cast_precision_loss)] // milliseconds of a survey: far below 2^53
 fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use services::Kind;
+    use services::history::Thing;
+
+    const STYLE: Style = Style { width: 80, colour: false, members: false };
+
+    fn member(host: &str, state: State, role: &str, answer: &str) -> MemberVerdict {
+        MemberVerdict {
+            host: host.to_string(),
+            place: "127.0.0.1:6379".to_string(),
+            state,
+            role: role.to_string(),
+            answer: answer.to_string(),
+            took_ms: 7,
+        }
+    }
+
+    fn overview() -> Overview {
+        let silent = Finding::new(
+            "redis-silent",
+            Severity::Degraded,
+            "c1",
+            "Redis on c1 did not answer within 2.0 s (waiting for the answer of 127.0.0.1:6379)",
+        );
+        let findings = vec![
+            silent.next("on c1: systemctl restart redis-server"),
+            Finding::new("redis-loading", Severity::Notice, "c0", "Redis on c0 reads its \x1b[2Jdata")
+                .intended(),
+        ];
+        let redis = Verdict {
+            service: Kind::Redis,
+            state: State::Degraded,
+            summary: "primary c0, 0 of 1 replicas follow".to_string(),
+            risk: "one more failure stops Redis".to_string(),
+            fragile: true,
+            members: vec![
+                member("c0", State::Ok, "primary", "got"),
+                member("c1", State::Failed, "", "silent"),
+            ],
+            findings,
+        };
+        let host = |name: &str, answer: &str, trouble: &str| services::verdict::HostVerdict {
+            name: name.to_string(),
+            answer: answer.to_string(),
+            trouble: trouble.to_string(),
+            took_ms: 1,
+        };
+        let away =
+            Finding::new("host-no-answer", Severity::Degraded, "c2", "c2 is away").next("ssh c2 uptime");
+        Overview {
+            version: 1,
+            state: State::Degraded,
+            summary: "redis degraded; c2 did not answer".to_string(),
+            risk: "one more failure stops redis".to_string(),
+            taken_at: 1000,
+            took_ms: 2010,
+            deadline_ms: 2000,
+            hosts: vec![
+                host("c0", "got", ""),
+                host("c2", "silent", "did not answer within 2.0 s (connecting)"),
+            ],
+            services: vec![redis],
+            findings: vec![away],
+        }
+    }
+
+    #[test]
+    fn a_page_tells_the_worst_first_and_what_to_type() {
+        let expected = "\
+DEGRADED  redis degraded; c2 did not answer
+          one more failure stops redis
+          1 of 2 hosts answered, 2.01 s
+
+  degraded  redis      primary c0, 0 of 1 replicas follow
+
+c2 did not answer within 2.0 s (connecting)
+            next: ssh c2 uptime
+
+redis degraded: one more failure stops Redis
+  degraded  c1  redis-silent
+            Redis on c1 did not answer within 2.0 s (waiting for the answer of
+            127.0.0.1:6379)
+            next: on c1: systemctl restart redis-server
+  notice    Redis on c0 reads its [2Jdata (by an operator) [redis-loading]
+";
+        assert_eq!(page(&overview(), None, STYLE), expected);
+    }
+
+    #[test]
+    fn members_stand_in_columns_where_they_fit() {
+        let text = page(&overview(), None, Style { members: true, ..STYLE });
+        let expected = "
+      ok        c0  127.0.0.1:6379  primary  7 ms
+      failed    c1  127.0.0.1:6379  silent  7 ms
+";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn what_the_daemon_knows_is_told_with_its_age() {
+        let thing = Thing {
+            about: About::Service,
+            service: "redis".to_string(),
+            code: String::new(),
+            subject: String::new(),
+            place: String::new(),
+        };
+        let standing = [Standing { thing, state: "degraded".to_string(), since: 280 }];
+        let text = page(&overview(), Some(Known { now: 1012, standing: &standing }), STYLE);
+        assert!(text.contains("1 of 2 hosts answered, 2.01 s, seen 12 s ago by aileron serve\n"), "{text}");
+        assert!(text.contains("\nredis degraded for 12 min: one more failure stops Redis\n"), "{text}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let mut wide = overview();
+        wide.services[0].summary = "a word ".repeat(40);
+        wide.services[0].members[0].role = "a role ".repeat(40);
+        for width in [60, 80, 120] {
+            let text = page(&wide, None, Style { width, members: true, ..STYLE });
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
+        }
+    }
 }

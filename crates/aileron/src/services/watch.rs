@@ -8,7 +8,8 @@ use services::{Overview, Settings, State};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::table::{self, Style};
+use super::paper::{self, Style};
+use super::table;
 
 /// Surveys until interrupted; gives the last state.
 pub(super) async fn run(
@@ -37,7 +38,7 @@ pub(super) async fn run(
             if json {
                 writeln!(out, "{}", serde_json::to_string(&now).map_err(io::Error::other)?)?;
             } else {
-                table::write(&mut out, &now, Style::of_output(members))?;
+                out.write_all(table::page(&now, None, Style::of_output(members)).as_bytes())?;
                 writeln!(out)?;
             }
             out.flush()?;
@@ -50,11 +51,11 @@ pub(super) async fn run(
 /// The page from the top of the screen, each line cleared to its end, then the rest of the screen.
 fn screen(now: &Overview, changes: &[String], members: bool) -> io::Result<()> {
     let style = Style::of_output(members);
-    let mut page = table::page(now, style);
+    let mut page = table::page(now, None, style);
     for change in changes {
-        page.push_str(&format!("\n* {}", table::clean(change)));
+        page.push_str(&format!("\n* {}", paper::clean(change)));
     }
-    let lines = table::size().map_or(usize::MAX, |(_, lines)| lines.max(4));
+    let lines = paper::size().map_or(usize::MAX, |(_, lines)| lines.max(4));
     let mut text = "\x1b[H".to_string();
     let total = page.lines().count();
     let shown = if total >= lines { lines - 2 } else { total };

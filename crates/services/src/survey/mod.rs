@@ -25,6 +25,8 @@ use crate::reach::Reach;
 use crate::service::{Context, Kind, Observation};
 use crate::verdict::{Finding, HostVerdict, Overview, Severity, State, Verdict};
 
+/// The code of a host that could not be looked at.
+const NO_ANSWER: &str = "host-no-answer";
 /// The version of [`Overview`]'s form.
 const VERSION: u32 = 1;
 
@@ -163,7 +165,7 @@ fn about_hosts(hosts: &[HostVerdict], services: &[Verdict]) -> Vec<Finding> {
     for host in hosts.iter().filter(|host| host.answer != "got") {
         let cause = format!("{} {}; what runs there is not known", host.name, host.trouble);
         findings.push(
-            Finding::new("host-no-answer", Severity::Degraded, &host.name, cause)
+            Finding::new(NO_ANSWER, Severity::Degraded, &host.name, cause)
                 .next(format!("ssh {} uptime", host.name)),
         );
     }
@@ -177,15 +179,26 @@ fn about_hosts(hosts: &[HostVerdict], services: &[Verdict]) -> Vec<Finding> {
 /// The worst thing in one line.
 fn summary(state: State, services: &[Verdict], findings: &[Finding]) -> String {
     if state == State::Ok {
-        return format!("{} services are well", services.len());
+        return match services.len() {
+            1 => "1 service is well".to_string(),
+            many => format!("{many} services are well"),
+        };
     }
-    let not_well: Vec<String> = services
-        .iter()
-        .filter(|verdict| verdict.state != State::Ok)
-        .map(|verdict| format!("{} {}", verdict.service.name(), verdict.state.name()))
-        .chain(findings.iter().map(|finding| finding.cause.clone()))
-        .collect();
-    not_well.join(", ")
+    let mut parts = Vec::new();
+    for state in [State::Failed, State::Degraded, State::Unknown] {
+        let own: Vec<_> =
+            services.iter().filter(|one| one.state == state).map(|one| one.service.name()).collect();
+        if !own.is_empty() {
+            parts.push(format!("{} {}", own.join(", "), state.name()));
+        }
+    }
+    let (away, other): (Vec<_>, Vec<_>) = findings.iter().partition(|one| one.code == NO_ANSWER);
+    if !away.is_empty() {
+        let names: Vec<_> = away.iter().map(|finding| finding.subject.as_str()).collect();
+        parts.push(format!("no answer from {}", names.join(", ")));
+    }
+    parts.extend(other.iter().map(|finding| finding.cause.clone()));
+    parts.join("; ")
 }
 
 /// The services that one more failure would stop; those that have stopped have nothing left to lose.
@@ -205,6 +218,38 @@ fn millis(since: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_summary_tells_the_worst_first() {
+        let verdict = |service, state| Verdict {
+            service,
+            state,
+            fragile: false,
+            summary: String::new(),
+            risk: String::new(),
+            members: Vec::new(),
+            findings: Vec::new(),
+        };
+        let well = [verdict(Kind::Redis, State::Ok)];
+        assert_eq!(summary(State::Ok, &well, &[]), "1 service is well");
+        let some = [
+            verdict(Kind::Redis, State::Degraded),
+            verdict(Kind::Haproxy, State::Unknown),
+            verdict(Kind::Memcached, State::Degraded),
+            verdict(Kind::Etcd, State::Failed),
+        ];
+        let findings = about_hosts(
+            &["c1", "c2"].map(|name| HostVerdict {
+                name: name.to_string(),
+                answer: "silent".to_string(),
+                trouble: "did not answer within 2.0 s".to_string(),
+                took_ms: 2000,
+            }),
+            &some,
+        );
+        let expected = "etcd failed; redis, memcached degraded; haproxy unknown; no answer from c1, c2";
+        assert_eq!(summary(State::Degraded, &some, &findings), expected);
+    }
 
     #[test]
     fn the_risk_names_what_the_next_failure_stops() {
