@@ -69,7 +69,9 @@ pub(super) fn judge(stands: &[(&One, Stand)], votes: u64, context: &Context, jud
         None => format!("none of {expected} members is known to be in a Primary Component"),
     };
     let gone = stands.iter().filter(|(_, stand)| matches!(stand, Stand::Stopped | Stand::Unseen)).count();
-    judged.risk = risk(&primary, size, gone as u64);
+    // Those that do not let us in may well be Primary.
+    let hidden = primary.is_empty() && stands.iter().any(|(_, stand)| matches!(stand, Stand::Shut));
+    judged.risk = if hidden { Risk::default() } else { risk(&primary, size, gone as u64) };
 }
 
 /// Members there should be: those that some member's configuration names, at least those found.

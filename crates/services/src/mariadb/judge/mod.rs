@@ -219,6 +219,8 @@ fn alone(stands: &[(&One, Stand)], judged: &mut Judgement) {
         _ => format!("{serving} of {} servers answer, without Galera", stands.len()),
     };
     judged.risk = match serving {
+        // One that does not let us in may well serve.
+        0 if stands.iter().any(|(_, stand)| matches!(stand, Stand::Shut)) => Risk::default(),
         0 => Risk::carried("the control plane has no database"),
         _ => Risk::stops("no other server has its data: its failure stops the control plane"),
     };

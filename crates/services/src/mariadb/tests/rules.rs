@@ -258,8 +258,12 @@ fn one_that_does_not_let_us_in_is_unknown() {
     let (state, judgement) = of(answers);
     assert_eq!((state, codes(&judgement)), (State::Unknown, vec!["mariadb-denied"]));
     assert_eq!(finding(&judgement, "mariadb-denied").severity, Severity::Unknown);
-    let (state, _) = of(vec![denied(), denied(), denied()]);
-    assert_eq!(state, State::Unknown);
+    let (state, judgement) = of(vec![denied(), denied(), denied()]);
+    assert_eq!(
+        (state, judgement.risk.words.as_str()),
+        (State::Unknown, ""),
+        "nothing is known, nothing is claimed"
+    );
 }
 
 #[test]
