@@ -26,7 +26,7 @@ pub(crate) struct ToldOverview {
     pub(crate) trouble: String,
     /// The last that came to something; null before the first.
     pub(crate) overview: Option<Overview>,
-    /// Since when the control plane and each service are as they are.
+    /// How everything stands, and since when.
     #[serde(default)]
     pub(crate) standing: Vec<Standing>,
 }
