@@ -10,7 +10,9 @@ use amqp::table::FieldTable;
 use crate::access::{Access, AccessError};
 use crate::alarms::Resource;
 use crate::exchange::{Destination, Exchange};
-use crate::info::{BindingInfo, ChannelInfo, ConnectionInfo, ConsumerInfo, ExchangeInfo, QueueInfo, Status};
+use crate::info::{
+    BindingInfo, ChannelInfo, ConnectionInfo, ConsumerInfo, ExchangeInfo, Health, QueueInfo, Status,
+};
 use crate::link::Consumer;
 use crate::node::{Node, NodeError};
 use crate::queue::{Aftermath, Queue};
@@ -217,6 +219,24 @@ impl Broker {
     /// as long as no vhost is deleted, over restarts too.
     pub fn log_position(&self) -> u64 {
         self.node().vhosts().iter().map(|vhost| vhost.store.log.durable()).sum()
+    }
+
+    /// How well the node is, from memory.
+    pub fn health(&self) -> Health {
+        let node = self.node();
+        Health {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: node.started.elapsed().as_secs(),
+            alarms: node.alarms.codes(),
+            memory_used: node.alarms.memory_used.load(Ordering::Relaxed),
+            memory_limit: node.settings.memory_limit,
+            disk_free: node.alarms.disk_free.load(Ordering::Relaxed),
+            disk_free_limit: node.settings.disk_free_limit,
+            damages: node.damages(),
+            connections: node.connection_count() as u64,
+            max_connections: node.settings.max_connections as u64,
+            file_descriptors: file_descriptors(),
+        }
     }
 
     /// The node's state in figures.

@@ -51,6 +51,17 @@ impl Alarms {
         format!("low on {}", low.join(" & "))
     }
 
+    /// The alarms by their stable names, for programs.
+    pub(crate) fn codes(&self) -> Vec<&'static str> {
+        let all = [
+            (Resource::Memory, "memory"),
+            (Resource::Disk, "disk"),
+            (Resource::Log, "log-full"),
+            (Resource::Failed, "log-failed"),
+        ];
+        all.iter().filter(|(resource, _)| self.is_on(*resource)).map(|(_, code)| *code).collect()
+    }
+
     /// The alarms by name, for reports.
     pub(crate) fn names(&self) -> Vec<String> {
         let all = [

@@ -168,3 +168,31 @@ pub struct Status {
     /// File descriptors open and allowed.
     pub file_descriptors: (u64, u64),
 }
+
+/// What the survey of the services asks for: read from memory, without a lock that work holds for long
+/// and without the disk, so that it is answered whatever the broker waits for.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// This program's version.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime: u64,
+    /// Why publishers are held back: `memory`, `disk`, `log-full`, `log-failed`.
+    pub alarms: Vec<&'static str>,
+    /// Bytes of memory in use at the last look, at most a second ago.
+    pub memory_used: u64,
+    /// Bytes at which publishers are held back.
+    pub memory_limit: u64,
+    /// Bytes free where the data folder is, at the last look.
+    pub disk_free: u64,
+    /// Bytes below which publishers are held back.
+    pub disk_free_limit: u64,
+    /// Damaged places found as the logs were opened; what they held is lost.
+    pub damages: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// Most connections at a time; 0 for any number.
+    pub max_connections: u64,
+    /// File descriptors open and allowed.
+    pub file_descriptors: (u64, u64),
+}

@@ -90,6 +90,7 @@ impl Node {
             segment_bytes: settings.segment_bytes,
             storage: Arc::clone(&settings.storage),
             on_disk_event: disk_listener(Arc::clone(&alarms)),
+            damages: Arc::default(),
         };
         let node = Arc::new(Node {
             settings,
@@ -171,6 +172,11 @@ impl Node {
     pub(crate) fn unregister(&self, card: &ConnectionCard) {
         self.connections.lock().remove(&card.link.id);
         self.ended.notify_waiters();
+    }
+
+    /// Damaged places that were found in the logs as they were opened.
+    pub(crate) fn damages(&self) -> u64 {
+        self.around.damages.load(Ordering::Relaxed)
     }
 
     /// Bytes of messages held in memory.

@@ -56,6 +56,8 @@ pub(crate) enum Request {
     AwaitStartup,
     /// The node's state as a list of pairs.
     Status,
+    /// How well the node is, as a map: what the survey of the services asks for. Answered from memory.
+    Health,
     /// The node's settings as a list of pairs.
     Environment,
     /// How the node was started: its arguments and its environment, two lists of pairs.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use amqp::table::FieldTable;
 use journal::{Entry as LogEntry, Event, Journal, Storage};
@@ -36,6 +36,8 @@ pub(crate) struct Surroundings {
     pub(crate) storage: Arc<dyn Storage>,
     /// Hears of a full or failed disk, and of its recovery.
     pub(crate) on_disk_event: DiskListener,
+    /// Counts the damaged places found in the logs.
+    pub(crate) damages: Arc<AtomicU64>,
 }
 
 /// Called with the vhost's name and what its log's thread says; never with [`Event::Durable`].
@@ -69,6 +71,7 @@ impl Vhost {
         let (pages, _) =
             Journal::open(&folder.join("pages"), Arc::clone(disk), scratch, &mut |_| {}, Box::new(|_| {}))?;
         report(name, &recovery, replay.unreadable);
+        around.damages.fetch_add(recovery.damages.len() as u64 + replay.unreadable, Ordering::Relaxed);
         let mut ledger = Ledger::default();
         let mut released = Vec::with_capacity(replay.dead.len());
         let messages = replay.take_messages();

@@ -96,6 +96,7 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
     let access = broker.access();
     match request {
         Request::Status => return Ok(state::state(broker, facts)),
+        Request::Health => return Ok(state::health(&broker.health())),
         Request::AddUser { name, password } => access.add_user(&name, &password.0).map_err(denied)?,
         Request::DeleteUser { name } => broker.delete_user(&name).map_err(refused)?,
         Request::ChangePassword { name, password } => {

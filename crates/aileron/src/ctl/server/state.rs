@@ -3,6 +3,7 @@
 //! What only an Erlang node has says so or counts what comes closest; tools that read a key find it.
 
 use broker::Broker;
+use broker::info::Health;
 
 use super::super::commands::RABBITMQ_VERSION;
 use super::super::term::Term;
@@ -63,6 +64,25 @@ pub(super) fn state(broker: &Broker, facts: &Facts) -> Term {
         ("vm_memory_calculation_strategy", Term::atom("rss")),
         ("vm_memory_high_watermark_limit", Term::int(status.memory_limit)),
         ("vm_memory_high_watermark_setting", map([(facts.watermark.0, facts.watermark.1.clone())])),
+    ])
+}
+
+/// What `health` answers; `services` reads it by these names.
+pub(super) fn health(health: &Health) -> Term {
+    let (handles, handles_max) = health.file_descriptors;
+    map([
+        ("version", Term::text(&health.version)),
+        ("uptime", Term::int(health.uptime)),
+        ("alarms", Term::List(health.alarms.iter().map(|code| Term::text(*code)).collect())),
+        ("memory_used", Term::int(health.memory_used)),
+        ("memory_limit", Term::int(health.memory_limit)),
+        ("disk_free", Term::int(health.disk_free)),
+        ("disk_free_limit", Term::int(health.disk_free_limit)),
+        ("damages", Term::int(health.damages)),
+        ("connections", Term::int(health.connections)),
+        ("connections_limit", Term::int(health.max_connections)),
+        ("descriptors", Term::int(handles)),
+        ("descriptors_limit", Term::int(handles_max)),
     ])
 }
 
