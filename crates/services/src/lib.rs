@@ -19,6 +19,8 @@
 //!
 //! Nothing here writes to a service or knows a screen: `aileron services` prints.
 
+pub mod aileron;
+mod amqp_greeting;
 pub mod answer;
 pub mod ask;
 pub mod ceph;
@@ -38,6 +40,7 @@ pub mod mariadb;
 pub mod memcached;
 pub mod pacemaker;
 pub mod place;
+pub mod rabbitmq;
 pub mod reach;
 pub mod redis;
 mod remedy;

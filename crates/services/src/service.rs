@@ -23,6 +23,10 @@ use crate::view::View;
 pub enum Kind {
     /// The database.
     Mariadb,
+    /// The message broker of most installations.
+    Rabbitmq,
+    /// Our own message broker.
+    Aileron,
     /// The balancer in front of all APIs.
     Haproxy,
     /// Locks, job boards and metrics in transit, with its Sentinels.
@@ -46,6 +50,8 @@ impl Kind {
     pub const ALL: &[Kind] = &[
         Kind::Pacemaker,
         Kind::Mariadb,
+        Kind::Rabbitmq,
+        Kind::Aileron,
         Kind::Haproxy,
         Kind::Redis,
         Kind::Memcached,
@@ -59,6 +65,8 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Mariadb => "mariadb",
+            Kind::Rabbitmq => "rabbitmq",
+            Kind::Aileron => "aileron",
             Kind::Haproxy => "haproxy",
             Kind::Redis => "redis",
             Kind::Memcached => "memcached",
@@ -79,6 +87,8 @@ impl Kind {
     pub fn examine(self) -> &'static dyn Examine {
         match self {
             Kind::Mariadb => &Room::<crate::mariadb::Mariadb>(PhantomData),
+            Kind::Rabbitmq => &Room::<crate::rabbitmq::Rabbitmq>(PhantomData),
+            Kind::Aileron => &Room::<crate::aileron::Aileron>(PhantomData),
             Kind::Haproxy => &Room::<crate::haproxy::Haproxy>(PhantomData),
             Kind::Redis => &Room::<crate::redis::Redis>(PhantomData),
             Kind::Memcached => &Room::<crate::memcached::Memcached>(PhantomData),
