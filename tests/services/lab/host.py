@@ -158,10 +158,10 @@ class Host:
                 continue  # ended meanwhile
         return sorted(found)
 
-    def services(self, *arguments, timeout=60, env=None):
+    def services(self, *arguments, timeout=60, env=None, user=None):
         """`aileron services ARGUMENTS` inside: (exit code, its JSON or else text, seconds)."""
         begin = time.monotonic()
-        done = self.run([binary(), "services", *arguments], timeout=timeout, check=False, env=env)
+        done = self.run([binary(), "services", *arguments], timeout=timeout, check=False, env=env, user=user)
         seconds = time.monotonic() - begin
         try:
             return done.returncode, json.loads(done.stdout), seconds
