@@ -1,4 +1,5 @@
 """libvirt with guests that run, that their disk stops, that are killed; the verdict as their host gives it."""
+import contextlib
 import os
 import shutil
 import signal
@@ -134,22 +135,38 @@ def script(host, name, text):
     return path
 
 
+@contextlib.contextmanager
+def without_virsh(host):
+    """The host has no virsh meanwhile."""
+    layers = f"lowerdir=/usr/bin,upperdir={host.mine('upper')},workdir={host.mine('work')}"
+    host.run(["mount", "-t", "overlay", "-o", layers, "none", "/usr/bin"])
+    try:
+        host.run(["rm", "-f", "/usr/bin/virsh"])
+        yield
+    finally:
+        host.run(["umount", "-l", "/usr/bin"])
+
+
 def test_where_virsh_is_in_the_container_only(libvirt):
     """The engine is played: podman's monitor by a script of its name, `podman exec` by running the rest."""
     host = libvirt.host
-    nowhere = {"PATH": str(host.mine("bin"))}
-    _, answer, _ = host.services("--json", env=nowhere)
-    found = next(one for one in answer["services"] if one["service"] == "libvirt")
-    assert found["state"] == "unknown" and "virsh is not installed" in found["findings"][0]["cause"]
-    libvirt.daemon.kill(tree=False)
-    _, answer, _ = host.services("--json", env=nowhere)
-    found = next(one for one in answer["services"] if one["service"] == "libvirt")
-    assert found["findings"][0]["code"] == "libvirt-down"
+    played = {"PATH": str(host.mine("bin"))}
+    shutil.copy2("/usr/bin/virsh", host.mine("inside"))
+
+    def verdict():
+        _, answer, _ = host.services("--json", env=played)
+        return next(one for one in answer["services"] if one["service"] == "libvirt")
+
+    with without_virsh(host):
+        found = verdict()
+        assert found["state"] == "unknown" and "virsh is not installed" in found["findings"][0]["cause"], found
+        libvirt.daemon.kill(tree=False)
+        assert verdict()["findings"][0]["code"] == "libvirt-down"
     monitor = script(host, "conmon", 'shift 4; "$@" & wait')
     libvirt.start(monitor, "-c", "3f" * 32, "-n", "nova_libvirt")
-    script(host, "podman", 'echo "$@" >>"$0.log"; shift 4; PATH=/usr/bin; exec "$@"')
-    _, answer, _ = host.services("--json", env=nowhere)
-    found = next(one for one in answer["services"] if one["service"] == "libvirt")
+    script(host, "podman", f'echo "$@" >>"$0.log"; shift 4; PATH={host.mine("inside")}; exec "$@"')
+    with without_virsh(host):
+        found = verdict()
     assert (found["state"], found["summary"]) == ("ok", "1 of 1 answer, 1 of 1 instances run"), found
     said = (host.root / "bin/podman.log").read_text()
     assert said.startswith("exec --env LC_ALL=C nova_libvirt virsh --quiet --readonly --connect qemu+unix:///system?socket=")
