@@ -97,9 +97,9 @@ def begun(serve):
 
 
 def well(serve):
-    """Waits until the daemon has seen both services twice, and nothing wrong with them."""
+    """Waits until the daemon has seen both services and itself twice, and nothing wrong with them."""
     def lasting():
-        well = (0, {"memcached": "ok", "redis": "ok"})
+        well = (0, {"aileron": "ok", "memcached": "ok", "redis": "ok"})
         if serve.cached() != well:
             return False
         serve.surveyed()
@@ -123,7 +123,7 @@ def test_a_kill_is_told_with_its_cause_and_so_is_the_return(serve):
     assert plane["cause"] == "memcached failed"
     code, page = serve.ask("--history", "--since", "1h")
     assert code == 0 and "+ memcached-down controller-0  failed" in page and "memcached  ok -> failed" in page
-    assert serve.cached() == (1, {"memcached": "failed", "redis": "ok"})
+    assert serve.cached() == (1, {"aileron": "ok", "memcached": "failed", "redis": "ok"})
     _, series = serve.ask("--cached", "--prometheus")
     assert f'aileron_service_state_since_timestamp_seconds{{service="memcached"}} {service["at"]}\n' in series
     serve.surveyed()
