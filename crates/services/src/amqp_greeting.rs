@@ -13,6 +13,10 @@ use crate::answer::Trouble;
 use crate::ask::Ask;
 use crate::place::Place;
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[("amqp: greeting", |bytes| drop(parse(bytes)))];
+
 /// The most that a greeting may have; RabbitMQ's has about 500 bytes.
 const GREETING_MAX: u32 = 64 << 10;
 /// How a record of TLS begins that says what went wrong (RFC 8446, section 5.1).

@@ -17,11 +17,17 @@ pub type Parser = (&'static str, fn(&[u8]));
 /// The lists of all rooms. A new room adds its line.
 const ROOMS: &[&[Parser]] = &[
     OWN,
+    crate::aileron::PARSERS,
+    crate::amqp_greeting::PARSERS,
+    crate::ceph::PARSERS,
     crate::etcd::PARSERS,
     crate::haproxy::PARSERS,
     crate::http::PARSERS,
+    crate::libvirt::PARSERS,
     crate::mariadb::PARSERS,
     crate::memcached::PARSERS,
+    crate::pacemaker::PARSERS,
+    crate::rabbitmq::PARSERS,
     crate::redis::PARSERS,
     crate::survey::PARSERS,
     crate::view::PARSERS,

@@ -24,6 +24,11 @@ use crate::view::View;
 /// The port where nothing else is said.
 const PORT: u16 = 5672;
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] =
+    &[("aileron: health", |bytes| drop(control::parse(&crate::fuzzing::text(bytes))))];
+
 /// The kind.
 #[derive(Debug)]
 pub struct Aileron;

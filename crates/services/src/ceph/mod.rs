@@ -28,6 +28,23 @@ use crate::place::Place;
 use crate::service::{Context, Judgement, Kind, Member, Service, Target};
 use crate::view::View;
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
+    ("ceph: answers", |bytes| {
+        let Ok(answer) = serde_json::from_slice::<Value>(bytes) else { return };
+        let _ =
+            (Mon::parse(&answer), Greeting::quorum(&answer), Mgr::parse(Some(&answer)), Mds::parse(&answer));
+        let _ =
+            (facts::version(&answer), Cluster::parse(&std::array::from_fn::<_, 4, _>(|_| answer.clone())));
+    }),
+    ("ceph: configuration and keys", |bytes| {
+        let text = crate::fuzzing::text(bytes);
+        let _ = (config::Config::parse(&text), config::keyring(&text));
+    }),
+    ("ceph: messenger", wire::parse),
+];
+
 /// The kind.
 #[derive(Debug)]
 pub struct Ceph;

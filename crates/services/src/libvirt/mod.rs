@@ -20,6 +20,13 @@ use crate::view::View;
 /// State alone needs no answer of a guest's QEMU, and does not wait for one that is busy.
 const QUESTION: &str = "version --daemon; domstats --state --nowait";
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[("libvirt: virsh", |bytes| {
+    let text = crate::fuzzing::text(bytes);
+    let _ = (facts::parse(&text), facts::trouble(&text));
+})];
+
 /// The kind.
 #[derive(Debug)]
 pub struct Libvirt;

@@ -31,6 +31,17 @@ use crate::view::View;
 /// The program that is asked.
 const PROGRAM: &str = "crm_mon";
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
+    ("pacemaker: crm_mon", |bytes| drop(mon::picture(&crate::fuzzing::text(bytes), "", Some(0)))),
+    ("pacemaker: cib", |bytes| drop(cib::configured(&crate::fuzzing::text(bytes)))),
+    ("pacemaker: corosync", |bytes| {
+        let text = crate::fuzzing::text(bytes);
+        let _ = (corosync::votes(&text), corosync::faults(&text));
+    }),
+];
+
 /// The kind.
 #[derive(Debug)]
 pub struct Pacemaker;

@@ -35,6 +35,17 @@ const TLS_PORT: u16 = 5671;
 const LET_IN: &str = "run as root where a node runs, or put a user with the tag monitoring into [rabbitmq] of the \
     credentials file";
 
+/// The readers of outside bytes here, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
+    ("rabbitmq: configuration", |bytes| drop(config::parse(&crate::fuzzing::text(bytes)))),
+    ("rabbitmq: management", |bytes| {
+        let text = crate::fuzzing::text(bytes);
+        let _ = (management::parse(&text, "[]"), management::parse("{}", &text));
+    }),
+    ("rabbitmq: erlang", erlang::parse),
+];
+
 /// The kind.
 #[derive(Debug)]
 pub struct Rabbitmq;

@@ -109,7 +109,7 @@ impl Frame {
 }
 
 /// Tag and lengths.
-fn preamble(head: &[u8]) -> Result<(Tag, Vec<usize>), Trouble> {
+pub(super) fn preamble(head: &[u8]) -> Result<(Tag, Vec<usize>), Trouble> {
     let read = || {
         let mut reader = Reader(head);
         let summed = reader.take(PREAMBLE - 4)?;

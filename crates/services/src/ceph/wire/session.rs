@@ -217,7 +217,7 @@ fn encoded(at: SocketAddr) -> Writer {
 }
 
 /// Our address in a greeting.
-fn own_address(hello: &[u8]) -> Option<SocketAddr> {
+pub(super) fn own_address(hello: &[u8]) -> Option<SocketAddr> {
     let mut reader = Reader(hello);
     // The kind of who greets, the address' marker, its version and the oldest that can read it.
     reader.take(4)?;
@@ -258,7 +258,7 @@ fn message(number: u64, fsid: [u8; 16], command: &str) -> Frame {
 }
 
 /// The number and content of a reply to a command.
-fn reply(frame: &Frame) -> Option<(u64, Reply)> {
+pub(super) fn reply(frame: &Frame) -> Option<(u64, Reply)> {
     let mut header = Reader(frame.segment(0));
     header.u64()?;
     let number = header.u64()?;

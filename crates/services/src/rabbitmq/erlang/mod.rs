@@ -22,6 +22,12 @@ pub(super) use term::{Term, atom};
 
 use crate::answer::Trouble;
 
+/// Reads bytes as each of the things that the other side says, see `fuzzing`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn parse(bytes: &[u8]) {
+    let _ = (epmd::parse(bytes), challenged(bytes), answer(bytes, "node"), Term::read(&mut &*bytes));
+}
+
 /// What the other side has to know that we can: exactly what Erlang 25 and 26 insist on.
 const CAPABILITIES: u64 = 0x4 // extended references
     | 0x10 | 0x80 // functions, old and new
