@@ -8,8 +8,9 @@
 //! 3. [`queue`](crate::queue) hands a message to a consumer that can take it, or keeps it.
 //! 4. [`link`](crate::link) is a connection's outbox: deliveries are written into it by whoever has one.
 //!
-//! Beside the way: [`access`] (users and what they may do), `alarms` and `memory` (limits), `timers` (expiry),
-//! `trace` (the firehose), `node` (what all share) and [`admin`] with [`info`] (what operators ask).
+//! Beside the way: `doors` (listening sockets, open or suspended), [`access`] (users and what they may do),
+//! `alarms` and `memory` (limits), `timers` (expiry), `trace` (the firehose), `node` (what all share) and
+//! [`admin`] with [`info`] (what operators ask).
 //!
 //! The only door is [`Broker`].
 
