@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Facts, PORT};
 use crate::place::Place;
+use crate::remedy;
 use crate::service::{Kind, Target};
 use crate::view::{Process, View};
 
@@ -125,9 +126,7 @@ fn target(
     if let Some(everyone) = said.get("initial-cluster") {
         settings.insert("initial-cluster".to_string(), everyone.clone());
     }
-    if let Some(container) = view.containers.iter().find(|one| one.name == CONTAINER) {
-        settings.insert("container".to_string(), format!("{} {}", container.engine, container.name));
-    }
+    remedy::note(&mut settings, view, UNITS, &[CONTAINER]);
     Target {
         kind: Kind::Etcd,
         host: view.host.clone(),

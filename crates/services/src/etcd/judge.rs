@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Facts, find};
 use crate::answer::Answer;
 use crate::place::Place;
+use crate::remedy;
 use crate::service::{Context, Judgement, Member};
 use crate::verdict::{Finding, Risk, Severity, State};
 
@@ -156,13 +157,9 @@ fn without_answer(member: &Member<Facts>) -> Option<Finding> {
         Answer::Denied { .. } => ("etcd-denied", Severity::Unknown, ""),
         _ => ("etcd-broken", Severity::Degraded, "restart"),
     };
-    let container = member.target.settings.get("container").and_then(|container| container.split_once(' '));
-    let next = match (verb, container) {
-        ("", _) => {
-            "aileron services --credentials FILE, with ca, cert and key in its section [etcd]".to_string()
-        }
-        (_, Some((engine, name))) => format!("on {host}: {engine} {verb} {name}"),
-        _ => format!("on {host}: systemctl {verb} etcd"),
+    let next = match verb {
+        "" => "aileron services --credentials FILE, with ca, cert and key in its section [etcd]".to_string(),
+        verb => remedy::service(&member.target, verb),
     };
     let why = if member.target.seen { String::new() } else { format!(" ({})", member.target.evidence) };
     Some(Finding::new(code, severity, host, format!("etcd on {host} {trouble}{why}")).next(next))
