@@ -2,6 +2,8 @@
 
 The tests follow one another from top to bottom, each on what the one before left.
 """
+import json
+
 import packages
 import pika
 import pytest
@@ -90,6 +92,19 @@ def test_the_operator_opens_it_and_messages_come_in(machine):
     machine.run("systemctl restart aileron")
     publish(machine, "first")
     assert bodies(machine) == ["first"]
+
+
+def test_under_its_hardening_it_sees_the_services_of_the_host(machine):
+    def seen():
+        done = machine.ssh("aileron services --cached --json")
+        overview = json.loads(done.stdout) if done and done.stdout.startswith("{") else {"services": []}
+        return overview if overview["services"] else None
+    overview = machine.wait_for("the daemon's first survey", 90, seen)
+    assert {one["service"]: one["state"] for one in overview["services"]} == {"aileron": "ok"}, overview
+    assert overview["findings"] == [], overview
+    assert json.loads(machine.run("aileron services --history --json"))["surveyed_at"] > 0
+    # What root sees is not otherwise.
+    assert "aileron" in machine.run("aileron services")
 
 
 def test_a_killed_broker_is_back_with_its_messages(machine):
