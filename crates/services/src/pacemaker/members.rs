@@ -311,11 +311,11 @@ pub(super) fn nodes(cluster: &Cluster<'_>, best: Seen<'_>, context: &Context) ->
             );
         }
     }
-    let sets: BTreeSet<&str> = voters(picture)
-        .filter(|node| node.online && !node.feature_set.is_empty())
-        .map(|node| node.feature_set.as_str())
-        .collect();
-    if picture.mixed_versions || sets.len() > 1 {
+    // "<3.15.1" is told of an old host, and of one that has lost its attributes after a partition.
+    let is_known = |node: &&Node| !node.feature_set.is_empty() && !node.feature_set.starts_with('<');
+    let there = || voters(picture).filter(|node| node.online);
+    let sets: BTreeSet<&str> = there().filter(is_known).map(|node| node.feature_set.as_str()).collect();
+    if sets.len() > 1 || picture.mixed_versions && there().all(|node| is_known(&node)) {
         let each: Vec<String> = voters(picture)
             .map(|node| format!("{} {}", node.name, node.feature_set).trim().to_string())
             .collect();

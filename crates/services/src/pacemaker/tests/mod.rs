@@ -490,6 +490,14 @@ fn hosts_that_are_not_all_there_are_told() {
 }
 
 #[test]
+fn a_host_that_has_lost_its_attributes_is_not_of_another_version() {
+    let mut facts = facts!("healthy-0");
+    facts.picture.nodes[2].feature_set = "<3.15.1".to_string();
+    facts.picture.mixed_versions = true;
+    assert_eq!(but_fencing(&alone(&facts).1), Vec::<&str>::new());
+}
+
+#[test]
 fn clusters_that_know_nothing_of_each_other_are_judged_apart() {
     let mut other = facts!("healthy-0");
     for node in &mut other.picture.nodes {
