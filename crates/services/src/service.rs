@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::answer::{Answer, Trouble};
 use crate::ask::Ask;
 use crate::place::Place;
-use crate::verdict::{Finding, MemberVerdict, Risk, State, Verdict};
+use crate::verdict::{Finding, MemberVerdict, Risk, Severity, State, Verdict};
 use crate::view::View;
 
 /// A kind of service.
@@ -134,6 +134,19 @@ pub struct Member<F> {
 }
 
 impl<F> Member<F> {
+    /// Its own state by the findings about it: where it did not answer, any that counts means that it has failed.
+    pub fn state(&self, severities: impl Iterator<Item = Severity>) -> State {
+        severities.fold(State::Ok, |state, severity| {
+            state.worst(match severity {
+                Severity::Notice => State::Ok,
+                Severity::Unknown => State::Unknown,
+                _ if self.answer.facts().is_none() => State::Failed,
+                Severity::Failed => State::Failed,
+                Severity::Degraded => State::Degraded,
+            })
+        })
+    }
+
     /// The member as a line of the verdict.
     pub fn verdict(&self, state: State, role: impl Into<String>) -> MemberVerdict {
         MemberVerdict {

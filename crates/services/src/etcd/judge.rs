@@ -7,7 +7,7 @@ use crate::answer::Answer;
 use crate::place::Place;
 use crate::remedy;
 use crate::service::{Context, Judgement, Member};
-use crate::verdict::{Finding, Risk, Severity, State};
+use crate::verdict::{Finding, Risk, Severity};
 
 /// The share of the quota from which on the database is called near it.
 const QUOTA_NEAR: f64 = 0.8;
@@ -73,15 +73,7 @@ pub(super) fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
     }
     for (index, member) in members.iter().enumerate() {
         let own = said.iter().filter(|(of, _)| *of == Some(index)).map(|(_, finding)| finding.severity);
-        let state = own.fold(State::Ok, |state, severity| {
-            state.worst(match severity {
-                Severity::Notice => State::Ok,
-                Severity::Unknown => State::Unknown,
-                _ if member.answer.facts().is_none() => State::Failed,
-                Severity::Failed => State::Failed,
-                Severity::Degraded => State::Degraded,
-            })
-        });
+        let state = member.state(own);
         judged.members.push(member.verdict(state, role(&member.answer)));
     }
     judged.findings = said.into_iter().map(|(_, finding)| finding).collect();

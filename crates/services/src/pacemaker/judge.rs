@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::facts::{Facts, Node, Picture};
 use super::{addresses, failures, fencing, members, resources};
 use crate::service::{Context, Judgement, Member};
-use crate::verdict::{Finding, Risk, Severity, State};
+use crate::verdict::{Finding, Risk, State};
 
 /// A finding, with the member it is about by its number.
 pub(super) type Said = (Option<usize>, Finding);
@@ -93,15 +93,7 @@ pub(super) fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
     }
     for (index, member) in members.iter().enumerate() {
         let own = said.iter().filter(|(of, _)| *of == Some(index)).map(|(_, finding)| finding.severity);
-        let state = own.fold(State::Ok, |state, severity| {
-            state.worst(match severity {
-                Severity::Notice => State::Ok,
-                Severity::Unknown => State::Unknown,
-                _ if member.answer.facts().is_none() => State::Failed,
-                Severity::Failed => State::Failed,
-                Severity::Degraded => State::Degraded,
-            })
-        });
+        let state = member.state(own);
         let idle = member.answer.facts().is_some_and(|facts| !facts.picture.quorum);
         let state = if idle { State::Failed } else { state };
         judged.members.push(member.verdict(state, members::role(member)));
