@@ -237,9 +237,7 @@ impl Node {
         }
         self.announce_alarms();
         for vhost in self.vhosts() {
-            if vhost.store.log.state() == journal::State::Healthy {
-                vhost.store.append_deferred();
-            }
+            vhost.store.pay_owed();
             // A full disk above all needs what is dead to go.
             vhost.reclaim();
             vhost.store.trim_pages();

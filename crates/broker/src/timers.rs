@@ -88,7 +88,7 @@ impl Timers {
 fn expire(queue: &Arc<Queue>, now: u64) {
     let Some(vhost) = queue.vhost.upgrade() else { return };
     let mut aftermath = Aftermath::default();
-    let is_unused = queue.on_timer(now, &mut aftermath);
+    let is_unused = queue.on_timer(&vhost, now, &mut aftermath);
     aftermath.carry_out(&vhost);
     if is_unused {
         vhost.delete_queue(queue);

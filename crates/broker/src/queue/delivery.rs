@@ -162,7 +162,7 @@ impl Queue {
         };
         let served = consumers.serve(give, |outbox| outbox.starve(self));
         if served == Served::All && state.ready.front().is_some_and(|e| e.message.is_none()) {
-            self.want_loading(state, aftermath);
+            self.want_loading(state, now, aftermath);
         }
         if state.ready.tally().messages <= BUSY_BACKLOG / 2 {
             self.relieve();

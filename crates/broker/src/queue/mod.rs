@@ -84,6 +84,8 @@ pub(crate) struct State {
     last_used: u64,
     /// A read of messages that lie on disk is on its way.
     loading: bool,
+    /// Not before this: the last read failed.
+    load_at: u64,
     /// When a consumer was last given something, in milliseconds since the epoch.
     last_delivery: u64,
     /// Bytes the node was last told that this queue holds in memory.
@@ -158,6 +160,7 @@ impl Queue {
             timer_at: u64::MAX,
             last_used: now_ms(),
             loading: false,
+            load_at: 0,
             last_delivery: 0,
             reported: 0,
         };
@@ -228,11 +231,20 @@ impl Queue {
         }
     }
 
-    /// The timer came: drops what has expired. Returns whether the queue itself has.
-    pub(crate) fn on_timer(self: &Arc<Self>, now: u64, aftermath: &mut Aftermath) -> bool {
+    /// The timer came: drops what has expired, and tries again what could not be read. Returns whether the queue itself has.
+    pub(crate) fn on_timer(
+        self: &Arc<Self>,
+        vhost: &Arc<Vhost>,
+        now: u64,
+        aftermath: &mut Aftermath,
+    ) -> bool {
         let mut state = self.lock();
         state.timer_at = u64::MAX;
         self.drop_expired(&mut state, now, aftermath);
+        if state.load_at != 0 && state.load_at <= now && !self.is_deleted() {
+            state.load_at = 0;
+            self.pump_locked(&mut state, vhost, now, aftermath);
+        }
         let unused_for = now.saturating_sub(state.last_used);
         if state.consumers.is_empty() && self.arguments.expires_ms.is_some_and(|ms| unused_for >= ms) {
             return true;

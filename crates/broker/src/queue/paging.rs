@@ -11,13 +11,15 @@ use super::ready::Ready;
 use super::{Aftermath, Entry, Queue, State};
 use crate::message::Message;
 use crate::vhost::Vhost;
-use crate::vhost::store::Location;
+use crate::vhost::store::{Location, Unread};
 
 /// Bytes of persistent messages a queue with a backlog keeps in memory.
 const MEMORY_PER_QUEUE: u64 = 4 << 20;
 /// Bytes and messages read back at a time.
 const LOAD_BYTES: u64 = 2 << 20;
 const LOAD_MESSAGES: usize = 4096;
+/// What the system did not let us read is tried again after this.
+const LOAD_AGAIN_MS: u64 = 1000;
 
 impl Queue {
     /// Drops the message from memory if it is better off on disk.
@@ -38,8 +40,8 @@ impl Queue {
     }
 
     /// Asks for the head of the line to be read, unless that is on its way.
-    pub(super) fn want_loading(self: &Arc<Self>, state: &mut State, aftermath: &mut Aftermath) {
-        if !state.loading {
+    pub(super) fn want_loading(self: &Arc<Self>, state: &mut State, now: u64, aftermath: &mut Aftermath) {
+        if !state.loading && state.load_at <= now {
             state.loading = true;
             aftermath.load.push(Arc::clone(self));
         }
@@ -63,7 +65,7 @@ impl Queue {
             }
         }
         let locations: Vec<Location> = wanted.iter().map(|(_, _, location)| *location).collect();
-        let mut loaded: Vec<Option<Message>> = vec![None; wanted.len()];
+        let mut loaded: Vec<Result<Message, Unread>> = vec![Err(Unread::Failed); wanted.len()];
         vhost.store.load(&locations, &mut |at, message| {
             if let Some(place) = loaded.get_mut(at) {
                 *place = message;
@@ -73,19 +75,27 @@ impl Queue {
         let mut aftermath = Aftermath::default();
         let mut state = self.lock();
         state.loading = false;
+        let now = crate::clock::now_ms();
+        let mut failed = false;
         for ((seq, priority, _), message) in wanted.into_iter().zip(loaded) {
             match message {
-                Some(message) => state.ready.load(seq, priority, message),
+                Ok(message) => state.ready.load(seq, priority, message),
                 // Reported by the store, with file and offset. It can never be delivered.
-                None => {
+                Err(Unread::Damaged) => {
                     if let Some(entry) = state.ready.remove(seq, priority) {
                         aftermath.settle(self, &entry);
                     }
                 }
+                Err(Unread::Settled) => {}
+                Err(Unread::Failed) => failed = true,
             }
         }
+        if failed {
+            state.load_at = now + LOAD_AGAIN_MS;
+            vhost.timers.schedule(state.load_at, Arc::downgrade(self));
+        }
         if !self.is_deleted() {
-            self.pump_locked(&mut state, vhost, crate::clock::now_ms(), &mut aftermath);
+            self.pump_locked(&mut state, vhost, now, &mut aftermath);
         }
         drop(state);
         aftermath.carry_out(vhost);
@@ -99,16 +109,17 @@ impl Queue {
             }
             let (seq, priority) = (head.seq, head.priority);
             let location = Location { id: head.id, size: head.size, paged: head.has(Entry::PAGED) };
-            let mut read = None;
+            let mut read = Err(Unread::Failed);
             vhost.store.load(&[location], &mut |_, message| read = message);
             self.counters.disk_reads.fetch_add(1, Ordering::Relaxed);
             match read {
-                Some(message) => state.ready.load(seq, priority, message),
-                None => {
+                Ok(message) => state.ready.load(seq, priority, message),
+                Err(Unread::Damaged) => {
                     if let Some(entry) = state.ready.remove(seq, priority) {
                         aftermath.settle(self, &entry);
                     }
                 }
+                Err(Unread::Settled | Unread::Failed) => return,
             }
         }
     }

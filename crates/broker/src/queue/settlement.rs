@@ -72,8 +72,9 @@ impl Queue {
         state.last_used = now;
         self.drop_expired(&mut state, now, aftermath);
         self.read_head(&mut state, vhost, aftermath);
+        // A head that cannot be read now stays where it is.
+        let Some(message) = state.ready.front().and_then(|head| head.message.clone()) else { return false };
         let Some(entry) = state.ready.pop_front() else { return false };
-        let Some(message) = entry.message.clone() else { return false };
         let redelivered = entry.has(Entry::REDELIVERED);
         let left = u32::try_from(state.ready.tally().messages).unwrap_or(u32::MAX);
         let delivery = Delivery { parts: message.parts(), redelivered };

@@ -91,7 +91,12 @@ impl Vhost {
         if !ledger.lives_at(record.id, record.position) {
             return Ok(());
         }
-        let copy = journal::Record { kind: record.kind, index: &record.index, body: &[&body] };
+        // A copy names the queues that hold the message now. Those that have settled it said so before the copy, and
+        // would get it back from one that named them.
+        let remaining =
+            ledger.holders(record.id).and_then(|holders| records::with_queues(&record.index, holders));
+        let index = remaining.as_deref().unwrap_or(&record.index);
+        let copy = journal::Record { kind: record.kind, index, body: &[&body] };
         let appended = log.append_copy(record.id, copy)?;
         ledger.relocate(record.id, appended.position, appended.size);
         log.release(record.position, record.size);
