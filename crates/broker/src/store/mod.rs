@@ -1,4 +1,16 @@
 //! A vhost's durable state: the log of everything that must survive, and the page file of what need not.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`records`] | the form of the log's records |
+//! | [`ledger`] | which records are dead |
+//! | [`replay`] | what a log says, record by record |
+//! | [`reclaim`] | disk space given back |
+
+pub(crate) mod ledger;
+pub(crate) mod reclaim;
+pub(crate) mod records;
+pub(crate) mod replay;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,34 +19,17 @@ use journal::{Journal, Position};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::ledger::Ledger;
-use super::records::{self, Record};
+use self::ledger::Ledger;
+use self::records::Record;
 use crate::link::Link;
-use crate::message::{Incoming, Message};
-use crate::queue::{Entry, Queue};
-
-/// The record of a message, as its queue names it when it is done with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
-    pub(crate) id: u64,
-    pub(crate) size: u32,
-    /// The entry's flags: [`Entry::PAGED`], [`Entry::SHARED`].
-    pub(crate) flags: u8,
-}
-
-/// Where a message that is not in memory lies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Location {
-    pub(crate) id: u64,
-    pub(crate) size: u32,
-    pub(crate) paged: bool,
-}
+use crate::message::{Incoming, Message, Stored};
+use crate::queue::Queue;
 
 /// See the module's documentation.
 pub(crate) struct Store {
     pub(crate) log: Journal,
     pages: Journal,
-    pub(super) ledger: Mutex<Ledger>,
+    pub(crate) ledger: Mutex<Ledger>,
     /// Acknowledgements that found the disk full: appended when there is space again.
     deferred: Mutex<Vec<(u8, Vec<u8>)>>,
     waiters: Arc<Waiters>,
@@ -54,7 +49,7 @@ impl Waiters {
 }
 
 impl Store {
-    pub(super) fn new(
+    pub(crate) fn new(
         (log, pages): (Journal, Journal),
         ledger: Ledger,
         waiters: Arc<Waiters>,
@@ -85,10 +80,10 @@ impl Store {
         })?;
         let mut flags = 0;
         if queues.len() > 1 {
-            flags = Entry::SHARED;
+            flags = Stored::SHARED;
             self.ledger.lock().share(appended.position, queues.iter().map(|q| q.id));
         }
-        message.stored.set(Some(Settled { id: appended.position, size: appended.size, flags }));
+        message.stored.set(Some(Stored { id: appended.position, size: appended.size, flags }));
         Ok(appended.end)
     }
 
@@ -112,22 +107,21 @@ impl Store {
     }
 
     /// Queues are done with these messages: acknowledged in the log, released from it. Empties the list.
-    pub(crate) fn settle(&self, settled: &mut Vec<(u64, Settled)>) {
+    pub(crate) fn settle(&self, settled: &mut Vec<(u64, Stored)>) {
         let mut released = Vec::new();
         let mut ledger = self.ledger.lock();
-        let is_stored = |s: &Settled| s.flags & Entry::PAGED == 0;
         for run in settled.chunk_by(|a, b| a.0 == b.0) {
             let Some(queue) = run.first().map(|(queue, _)| *queue) else { continue };
-            let ids = run.iter().filter(|(_, s)| is_stored(s)).map(|(_, s)| s.id);
+            let ids = run.iter().filter(|(_, s)| s.is_in_log()).map(|(_, s)| s.id);
             let mut index = Vec::with_capacity(16 + run.len() * 2);
             records::encode_ack(queue, ids, &mut index);
             if index.len() > 8 {
                 self.append_or_defer(records::ACK, index);
             }
             for (_, s) in run {
-                if !is_stored(s) {
+                if s.has(Stored::PAGED) {
                     self.pages.release(s.id, s.size);
-                } else if s.flags & Entry::SHARED == 0 || ledger.unshare(s.id, queue) {
+                } else if !s.has(Stored::SHARED) || ledger.unshare(s.id, queue) {
                     released.push(ledger.bury(s.id, s.size));
                 }
             }
@@ -163,20 +157,21 @@ impl Store {
     }
 
     /// Moves a transient message to the page file; `None` when that cannot take it.
-    pub(crate) fn page_out(&self, message: &Message) -> Option<Location> {
+    pub(crate) fn page_out(&self, message: &Message) -> Option<Stored> {
         let index = [0; 32];
         let record = journal::Record { kind: records::MESSAGE, index: &index, body: &[message.block()] };
         let appended = self.pages.append(record).ok()?;
-        Some(Location { id: appended.position, size: appended.size, paged: true })
+        Some(Stored { id: appended.position, size: appended.size, flags: Stored::PAGED })
     }
 
     /// Reads messages back. `found` gets the place in `locations` and the message, or `None` when its bytes are
     /// damaged: that is logged with file and offset.
-    pub(crate) fn load(&self, locations: &[Location], found: &mut dyn FnMut(usize, Option<Message>)) {
+    pub(crate) fn load(&self, locations: &[Stored], found: &mut dyn FnMut(usize, Option<Message>)) {
         for paged in [false, true] {
             let ledger = self.ledger.lock();
             let mut wanted: Vec<(Position, u32, usize)> = Vec::with_capacity(locations.len());
-            for (at, location) in locations.iter().enumerate().filter(|(_, l)| l.paged == paged) {
+            for (at, location) in locations.iter().enumerate().filter(|(_, l)| l.has(Stored::PAGED) == paged)
+            {
                 let place = (location.id, location.size);
                 let (position, size) = if paged { place } else { ledger.locate(place.0, place.1) };
                 wanted.push((position, size, at));
