@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::{self, JoinHandle};
 
-use parking_lot::Mutex;
+use sched::Thread;
 
 use crate::Position;
 use crate::config::Config;
@@ -23,7 +22,7 @@ pub struct Journal(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Arc<Thread>,
 }
 
 /// A look at a journal's size and work. Counters begin at open.
@@ -68,12 +67,10 @@ impl Journal {
         let Opened { beginning, current, recovery } = recover(dir, storage, config.checked()?, visit)?;
         let shared = Arc::new(Shared::new(beginning));
         let writer = Writer::new(shared.clone(), listener, current);
-        let thread = thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || writer.run())
-            .map_err(Error::io("start the writer of", dir))?;
-        drop(shared.thread.set(thread.thread().clone()));
-        Ok((Journal(Arc::new(Inner { shared, writer: Mutex::new(Some(thread)) })), recovery))
+        let thread = sched::spawn("journal", move || writer.run());
+        let thread = Arc::new(thread.map_err(Error::io("start the writer of", dir))?);
+        drop(shared.thread.set(thread.clone()));
+        Ok((Journal(Arc::new(Inner { shared, writer: thread })), recovery))
     }
 
     /// Takes a record in: a copy into memory, no I/O, never a wait for the disk. Its position is its identity.
@@ -196,11 +193,8 @@ impl Inner {
         self.shared.stop.store(true, Ordering::SeqCst);
         drop(pending);
         self.shared.wake();
-        let thread = self.writer.lock().take();
-        // Dropped on the writer's own thread (by its listener) there is nothing to wait for.
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
-            drop(thread.join());
-        }
+        // Dropped on the writer's own thread (by its listener) there is nothing to wait for, and join knows it.
+        self.writer.join();
     }
 }
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use sched::{Signal, Thread};
 
 use crate::Position;
 use crate::config::Config;
@@ -77,7 +77,7 @@ pub(crate) struct Shared {
     /// Bytes of relocated copies since the last retirement.
     pub(crate) copied_bytes: AtomicU64,
     pub(crate) sleep: AtomicU8,
-    pub(crate) thread: OnceLock<Thread>,
+    pub(crate) thread: OnceLock<Arc<Thread>>,
     state: AtomicU8,
     reason: Mutex<String>,
     /// Full, and what was taken cannot be written.
@@ -87,8 +87,7 @@ pub(crate) struct Shared {
     pub(crate) stop: AtomicBool,
     /// The writer has left.
     pub(crate) gone: AtomicBool,
-    turn: Mutex<()>,
-    turned: Condvar,
+    turn: Signal,
     pub(crate) counters: Counters,
     /// Held as long as the journal is open.
     pub(crate) _lock: Box<dyn Send + Sync>,
@@ -130,8 +129,7 @@ impl Shared {
             space: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             gone: AtomicBool::new(false),
-            turn: Mutex::new(()),
-            turned: Condvar::new(),
+            turn: Signal::default(),
             counters: Counters::default(),
             _lock: from.lock,
         }
@@ -194,31 +192,27 @@ impl Shared {
 
     pub(crate) fn wake(&self) {
         if let Some(thread) = self.thread.get() {
-            thread.unpark();
+            thread.wake();
         }
     }
 
     /// Whoever waits looks again.
     pub(crate) fn notify(&self) {
-        drop(self.turn.lock());
-        self.turned.notify_all();
+        self.turn.notify();
     }
 
     /// Waits until `end` is durable or never will be.
     pub(crate) fn wait(&self, end: Position) -> Result<(), Error> {
-        let mut turn = self.turn.lock();
-        loop {
+        self.turn.wait(|| {
             if self.durable.load(Ordering::Acquire) >= end {
-                return Ok(());
+                return Some(Ok(()));
             }
             match self.state() {
-                State::Failed => return Err(Error::Failed(self.reason())),
-                State::Full if self.stalled.load(Ordering::Acquire) => {
-                    return Err(Error::Full(self.reason()));
-                }
-                _ if self.gone.load(Ordering::Acquire) => return Err(Error::Closed),
-                _ => self.turned.wait(&mut turn),
+                State::Failed => Some(Err(Error::Failed(self.reason()))),
+                State::Full if self.stalled.load(Ordering::Acquire) => Some(Err(Error::Full(self.reason()))),
+                _ if self.gone.load(Ordering::Acquire) => Some(Err(Error::Closed)),
+                _ => None,
             }
-        }
+        })
     }
 }

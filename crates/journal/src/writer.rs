@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Position;
@@ -90,7 +89,7 @@ impl Writer {
             return Err(Trouble { full: false, text: shared.reason() });
         }
         let freed = shared.space.swap(false, Ordering::AcqRel);
-        let now = Instant::now();
+        let now = sched::now();
         let waits = self.retry_at.is_some_and(|at| now < at) && !freed && !stop;
         if waits && shared.stalled.load(Ordering::Acquire) {
             return Ok(());
@@ -106,7 +105,7 @@ impl Writer {
         if shared.stalled.swap(false, Ordering::AcqRel) {
             shared.notify();
         }
-        let overdue = self.unsynced.is_some_and(|since| since.elapsed() >= SYNC_AFTER);
+        let overdue = self.unsynced.is_some_and(|since| now.saturating_duration_since(since) >= SYNC_AFTER);
         if self.commit_waits() || overdue || (stop && self.unsynced.is_some()) {
             self.sync()?;
         }
@@ -158,7 +157,7 @@ impl Writer {
         }
         self.shared.counters.writes.fetch_add(1, Ordering::Relaxed);
         self.written = chunk.end();
-        self.unsynced.get_or_insert_with(Instant::now);
+        self.unsynced.get_or_insert_with(sched::now);
         if self.shared.config.durable {
             index(&mut current.footer, chunk);
         }
@@ -244,7 +243,7 @@ impl Writer {
 
     fn full(&mut self, text: &str) {
         let first = self.retry_at.is_none();
-        self.retry_at = Some(Instant::now() + RETRY_AFTER);
+        self.retry_at = Some(sched::now() + RETRY_AFTER);
         self.shared.stalled.store(!self.queue.is_empty(), Ordering::Release);
         self.shared.set_state(State::Full, text);
         if first {
@@ -278,10 +277,7 @@ impl Writer {
         // Stored before looking for work; others store work before they look at this. One of both sees the other.
         self.shared.sleep.store(depth, Ordering::SeqCst);
         if !self.work_waits(depth) {
-            match until {
-                Some(at) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
-                None => thread::park(),
-            }
+            sched::park(until);
         }
         self.shared.sleep.store(AWAKE, Ordering::SeqCst);
     }
