@@ -30,6 +30,7 @@ mod node;
 mod queue;
 mod session;
 mod settings;
+mod store;
 mod timers;
 mod trace;
 mod vhost;

@@ -13,7 +13,33 @@ use std::cell::{Cell, OnceCell};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use crate::vhost::store::Settled;
+/// Where a message lies on disk, and what its queue knows of that. The default lies nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Position in the vhost's log (persistent) or in the page file ([`Stored::PAGED`]); 0 is in memory only.
+    pub(crate) id: u64,
+    /// Size of that record in bytes.
+    pub(crate) size: u32,
+    pub(crate) flags: u8,
+}
+
+impl Stored {
+    /// Was delivered before.
+    pub(crate) const REDELIVERED: u8 = 1;
+    /// Lies in the page file and not in the log: it does not survive a restart.
+    pub(crate) const PAGED: u8 = 2;
+    /// Its record belongs to other queues too.
+    pub(crate) const SHARED: u8 = 4;
+
+    pub(crate) fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether it has a record in the log, which has to be settled when it is done with.
+    pub(crate) fn is_in_log(self) -> bool {
+        self.id != 0 && !self.has(Self::PAGED)
+    }
+}
 
 /// A message held by the broker. Cloning shares the bytes.
 #[derive(Clone, Debug)]
@@ -120,7 +146,7 @@ pub(crate) struct Incoming<'a> {
     /// The `expiration` property in milliseconds.
     pub(crate) ttl_ms: Option<u64>,
     /// Its record in the log, once it has one.
-    pub(crate) stored: Cell<Option<Settled>>,
+    pub(crate) stored: Cell<Option<Stored>>,
     kept: OnceCell<Message>,
 }
 

@@ -145,7 +145,7 @@ impl Node {
             tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
         }
         let folder = self.vhost_folder(id.0);
-        crate::vhost::store::remove(&folder).map_err(|source| NodeError::Folder { path: folder, source })
+        crate::store::remove(&folder).map_err(|source| NodeError::Folder { path: folder, source })
     }
 
     pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
@@ -240,7 +240,6 @@ impl Node {
             vhost.store.pay_owed();
             // A full disk above all needs what is dead to go.
             vhost.reclaim();
-            vhost.store.trim_pages();
         }
     }
 

@@ -9,7 +9,7 @@ use super::consumers::Served;
 use super::{Aftermath, Entry, Queue, State};
 use crate::clock::now_ms;
 use crate::link::{Consumer, Delivery, Outbox};
-use crate::message::Incoming;
+use crate::message::{Incoming, Stored};
 use crate::trace::Trace;
 use crate::vhost::Vhost;
 
@@ -104,9 +104,7 @@ impl Queue {
         let stored = message.stored.get().filter(|_| self.durable);
         Entry {
             seq,
-            id: stored.map_or(0, |s| s.id),
-            size: stored.map_or(0, |s| s.size),
-            flags: stored.map_or(0, |s| s.flags),
+            stored: stored.unwrap_or_default(),
             priority: message.priority,
             expires_at: ttl.map_or(u64::MAX, |ttl| now.saturating_add(ttl)),
             body_len: message.parts().body.len() as u32,
@@ -146,7 +144,7 @@ impl Queue {
             let Some(entry) = pop_live(self, ready, now, aftermath) else { return false };
             let Some(message) = &entry.message else { return false };
             aftermath.wake(&consumer.link);
-            let redelivered = entry.has(Entry::REDELIVERED);
+            let redelivered = entry.stored.has(Stored::REDELIVERED);
             let tag = outbox.deliver(consumer, &Delivery { parts: message.parts(), redelivered });
             if tracing {
                 aftermath.traces.push(Trace::delivery(self, consumer, &message.parts(), redelivered));

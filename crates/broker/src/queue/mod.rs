@@ -32,9 +32,9 @@ pub(crate) use self::ready::Entry;
 use self::ready::{Ready, Tally};
 use crate::clock::now_ms;
 use crate::link::Link;
+use crate::message::Stored;
 use crate::trace::Trace;
 use crate::vhost::Vhost;
-use crate::vhost::store::Settled;
 
 /// What a queue is from its declaration to its end.
 pub(crate) struct Queue {
@@ -96,7 +96,7 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct Aftermath {
     wake: Vec<Arc<Link>>,
-    settled: Vec<(u64, Settled)>,
+    settled: Vec<(u64, Stored)>,
     pub(crate) traces: Vec<Trace>,
     load: Vec<Arc<Queue>>,
     /// The busiest queue this batch met that its publisher should wait for.
@@ -112,9 +112,8 @@ impl Aftermath {
 
     /// The record of a message that this queue is done with.
     fn settle(&mut self, queue: &Queue, entry: &Entry) {
-        if entry.id != 0 {
-            let settled = Settled { id: entry.id, size: entry.size, flags: entry.flags };
-            self.settled.push((queue.id, settled));
+        if entry.stored.id != 0 {
+            self.settled.push((queue.id, entry.stored));
         }
     }
 

@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 
 use super::ready::Ready;
 use super::{Aftermath, Entry, Queue, State};
-use crate::message::Message;
+use crate::message::{Message, Stored};
+use crate::store::Unread;
 use crate::vhost::Vhost;
-use crate::vhost::store::{Location, Unread};
 
 /// Bytes of persistent messages a queue with a backlog keeps in memory.
 const MEMORY_PER_QUEUE: u64 = 4 << 20;
@@ -24,16 +24,15 @@ const LOAD_AGAIN_MS: u64 = 1000;
 impl Queue {
     /// Drops the message from memory if it is better off on disk.
     pub(super) fn page_out(&self, entry: &mut Entry, ready: &Ready, vhost: &Vhost) {
-        if entry.is_stored() {
+        if entry.stored.is_in_log() {
             if ready.memory() >= MEMORY_PER_QUEUE || vhost.memory.is_over_budget() {
                 entry.message = None;
             }
         } else if vhost.memory.is_over_budget()
             && let Some(message) = &entry.message
-            && let Some(location) = vhost.store.page_out(message)
+            && let Some(place) = vhost.store.page_out(message)
         {
-            (entry.id, entry.size) = (location.id, location.size);
-            entry.flags |= Entry::PAGED;
+            entry.stored = Stored { flags: entry.stored.flags | place.flags, ..place };
             entry.message = None;
             self.counters.disk_writes.fetch_add(1, Ordering::Relaxed);
         }
@@ -54,19 +53,18 @@ impl Queue {
     }
 
     fn load_next(self: &Arc<Self>, vhost: &Arc<Vhost>) {
-        let mut wanted: Vec<(u64, u8, Location)> = Vec::new();
+        let mut wanted: Vec<(u64, u8, Stored)> = Vec::new();
         let mut bytes = 0;
         for entry in self.lock().ready.iter().filter(|e| e.message.is_none()).take(LOAD_MESSAGES) {
-            let location = Location { id: entry.id, size: entry.size, paged: entry.has(Entry::PAGED) };
-            wanted.push((entry.seq, entry.priority, location));
-            bytes += u64::from(entry.size);
+            wanted.push((entry.seq, entry.priority, entry.stored));
+            bytes += u64::from(entry.stored.size);
             if bytes >= LOAD_BYTES {
                 break;
             }
         }
-        let locations: Vec<Location> = wanted.iter().map(|(_, _, location)| *location).collect();
+        let places: Vec<Stored> = wanted.iter().map(|(_, _, stored)| *stored).collect();
         let mut loaded: Vec<Result<Message, Unread>> = vec![Err(Unread::Failed); wanted.len()];
-        vhost.store.load(&locations, &mut |at, message| {
+        vhost.store.load(&places, &mut |at, message| {
             if let Some(place) = loaded.get_mut(at) {
                 *place = message;
             }
@@ -107,10 +105,9 @@ impl Queue {
             if head.message.is_some() {
                 return;
             }
-            let (seq, priority) = (head.seq, head.priority);
-            let location = Location { id: head.id, size: head.size, paged: head.has(Entry::PAGED) };
+            let (seq, priority, place) = (head.seq, head.priority, head.stored);
             let mut read = Err(Unread::Failed);
-            vhost.store.load(&[location], &mut |_, message| read = message);
+            vhost.store.load(&[place], &mut |_, message| read = message);
             self.counters.disk_reads.fetch_add(1, Ordering::Relaxed);
             match read {
                 Ok(message) => state.ready.load(seq, priority, message),

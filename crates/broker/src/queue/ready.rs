@@ -2,18 +2,14 @@
 
 use std::collections::VecDeque;
 
-use crate::message::Message;
+use crate::message::{Message, Stored};
 
 /// Where a message stands in its queue, and where it lies.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// Order of arrival in the queue; a requeued message goes back to its place by it.
     pub(crate) seq: u64,
-    /// Position in the vhost's log (persistent) or in the page file ([`Entry::PAGED`]); 0 is in memory only.
-    pub(crate) id: u64,
-    /// Size of that record in bytes.
-    pub(crate) size: u32,
-    pub(crate) flags: u8,
+    pub(crate) stored: Stored,
     pub(crate) priority: u8,
     /// Milliseconds since the epoch after which the message is dead; `u64::MAX` is never.
     pub(crate) expires_at: u64,
@@ -24,22 +20,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Was delivered before.
-    pub(crate) const REDELIVERED: u8 = 1;
-    /// Lies in the page file and not in the log: it does not survive a restart.
-    pub(crate) const PAGED: u8 = 2;
-    /// Its record belongs to other queues too.
-    pub(crate) const SHARED: u8 = 4;
-
-    pub(crate) fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    /// Whether a record in the log has to be settled for it.
-    pub(crate) fn is_stored(&self) -> bool {
-        self.id != 0 && !self.has(Self::PAGED)
-    }
-
     fn memory(&self) -> u64 {
         self.message.as_ref().map_or(0, |m| m.len() as u64)
     }
@@ -60,7 +40,7 @@ impl Tally {
         let bytes = u64::from(entry.body_len);
         self.messages += 1;
         self.body_bytes += bytes;
-        if entry.is_stored() {
+        if entry.stored.is_in_log() {
             self.persistent += 1;
             self.persistent_bytes += bytes;
         }
@@ -70,7 +50,7 @@ impl Tally {
         let bytes = u64::from(entry.body_len);
         self.messages = self.messages.saturating_sub(1);
         self.body_bytes = self.body_bytes.saturating_sub(bytes);
-        if entry.is_stored() {
+        if entry.stored.is_in_log() {
             self.persistent = self.persistent.saturating_sub(1);
             self.persistent_bytes = self.persistent_bytes.saturating_sub(bytes);
         }
@@ -227,9 +207,7 @@ mod tests {
         let message = Message::new(&Parts { body: &seq.to_be_bytes(), ..Parts::default() });
         Entry {
             seq,
-            id: 0,
-            size: 0,
-            flags: 0,
+            stored: Stored::default(),
             priority,
             expires_at: u64::MAX,
             body_len: 8,

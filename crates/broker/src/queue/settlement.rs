@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Aftermath, Entry, Queue};
 use crate::clock::now_ms;
 use crate::link::{Consumer, Delivery, Link};
+use crate::message::Stored;
 use crate::trace::Trace;
 use crate::vhost::Vhost;
 
@@ -48,7 +49,7 @@ impl Queue {
             if deleted {
                 aftermath.settle(self, &entry);
             } else {
-                entry.flags |= Entry::REDELIVERED;
+                entry.stored.flags |= Stored::REDELIVERED;
                 state.ready.put_back(entry);
             }
         }
@@ -75,7 +76,7 @@ impl Queue {
         // A head that cannot be read now stays where it is.
         let Some(message) = state.ready.front().and_then(|head| head.message.clone()) else { return false };
         let Some(entry) = state.ready.pop_front() else { return false };
-        let redelivered = entry.has(Entry::REDELIVERED);
+        let redelivered = entry.stored.has(Stored::REDELIVERED);
         let left = u32::try_from(state.ready.tally().messages).unwrap_or(u32::MAX);
         let delivery = Delivery { parts: message.parts(), redelivered };
         if vhost.is_tracing() {

@@ -265,6 +265,7 @@ mod tests {
     use std::sync::Weak;
 
     use super::*;
+    use crate::message::Stored;
     use crate::queue::{Arguments, Declaration, Entry, Queue};
 
     fn unacked(tags: impl IntoIterator<Item = u64>) -> Vec<Unacked> {
@@ -282,9 +283,7 @@ mod tests {
         let unacked = tags.into_iter().map(|tag| {
             let entry = Entry {
                 seq: tag,
-                id: 0,
-                size: 0,
-                flags: 0,
+                stored: Stored::default(),
                 priority: 0,
                 expires_at: u64::MAX,
                 body_len: 0,

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use amqp::table::FieldTable;
 
 use super::Vhost;
-use super::records::Record;
 use super::topology::Topology;
 use crate::error::{Failure, Outcome};
 use crate::exchange::routing::sorted_arguments;
 use crate::exchange::{self, BindingKey, Destination, Exchange, ExchangeKind};
 use crate::link::Consumer;
 use crate::queue::{self, Aftermath, Arguments, Owner, Queue};
+use crate::store::records::Record;
 
 /// `exchange.declare` without its rights and names checked.
 pub(crate) struct ExchangeRequest<'a> {

@@ -5,21 +5,11 @@
 //! | [`topology`] | the maps of names and who is bound to whom |
 //! | [`declare`] | declaring, binding, deleting, with the log kept in step |
 //! | [`route`] | from exchange and key to queues |
-//! | [`store`] | the log and the page file |
-//! | [`records`] | the form of the log's records |
-//! | [`ledger`] | which records are dead |
-//! | [`replay`] | what a log says, record by record |
-//! | [`recovery`] | the vhost made again from it at a start |
-//! | [`reclaim`] | disk space given back |
+//! | [`recovery`] | the vhost made again from its log at a start |
 
 pub(crate) mod declare;
-pub(crate) mod ledger;
-pub(crate) mod reclaim;
-pub(crate) mod records;
 pub(crate) mod recovery;
-mod replay;
 pub(crate) mod route;
-pub(crate) mod store;
 pub(crate) mod topology;
 
 use std::collections::HashMap;
@@ -29,12 +19,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use amqp::table::FieldTable;
 use parking_lot::RwLock;
 
-use self::store::Store;
 use self::topology::Topology;
 use crate::error::{Failure, Outcome};
 use crate::exchange::{self, Exchange, ExchangeKind};
 use crate::memory::Memory;
 use crate::queue::Queue;
+use crate::store::Store;
 use crate::timers::Timers;
 
 /// Identities of transient queues and exchanges start here: no log gets that long.
@@ -76,6 +66,14 @@ impl Vhost {
 
     pub(crate) fn set_tracing(&self, on: bool) {
         self.tracing.store(on, Ordering::Relaxed);
+    }
+
+    /// Gives disk space back that nothing lives in. Blocks on the disk.
+    pub(crate) fn reclaim(&self) {
+        if let Err(error) = self.store.reclaim() {
+            tracing::debug!(vhost = %self.name, %error, "disk space could not be given back; tried again soon");
+        }
+        self.store.trim_pages();
     }
 
     fn transient_id(&self) -> u64 {

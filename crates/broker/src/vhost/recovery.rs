@@ -14,15 +14,16 @@ use journal::{Entry as LogEntry, Event, Journal, Storage};
 use parking_lot::RwLock;
 
 use super::declare::key_of;
-use super::ledger::Ledger;
-use super::records::{MessageRecord, Record};
-use super::replay::{Dead, Held, Replay};
-use super::store::{Store, Waiters};
 use super::topology::Topology;
 use super::{TRANSIENT_IDS, Vhost, predeclared};
 use crate::exchange::{self, Destination, Exchange, ExchangeKind};
 use crate::memory::Memory;
+use crate::message::Stored;
 use crate::queue::{self, Arguments, Entry, Queue};
+use crate::store::ledger::Ledger;
+use crate::store::records::{MessageRecord, Record};
+use crate::store::replay::{Dead, Held, Replay};
+use crate::store::{Store, Waiters};
 use crate::timers::Timers;
 
 /// What opening a vhost needs from the node.
@@ -236,21 +237,19 @@ impl Vhost {
             }
             let mut holders = what.queues;
             holders.retain(|queue| queues.contains_key(queue));
-            let mut flags = Entry::REDELIVERED;
+            // It may have been delivered before the stop: nobody can know.
+            let mut stored = Stored { id, size, flags: Stored::REDELIVERED };
             if holders.is_empty() {
                 orphans.push(ledger.bury(id, size));
             } else if what.shared {
                 // One that is left alone is noted too: the record still names the others.
                 ledger.share(id, holders.iter().copied());
-                flags |= Entry::SHARED;
+                stored.flags |= Stored::SHARED;
             }
             for holder in holders {
                 lines.entry(holder).or_default().push(Entry {
                     seq: 0,
-                    id,
-                    size,
-                    // It may have been delivered before the stop: nobody can know.
-                    flags,
+                    stored,
                     priority: what.priority,
                     expires_at: what.expires_at,
                     body_len: what.body_len,

@@ -7,37 +7,37 @@ use journal::Entry as LogEntry;
 use super::records::{MessageRecord, Record};
 
 /// A record and where its live form lies.
-pub(super) struct Held<T> {
-    pub(super) id: u64,
-    pub(super) position: u64,
-    pub(super) size: u32,
-    pub(super) what: T,
+pub(crate) struct Held<T> {
+    pub(crate) id: u64,
+    pub(crate) position: u64,
+    pub(crate) size: u32,
+    pub(crate) what: T,
 }
 
 /// A record that is of no use any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dead {
-    pub(super) id: u64,
-    pub(super) position: u64,
-    pub(super) size: u32,
+pub(crate) struct Dead {
+    pub(crate) id: u64,
+    pub(crate) position: u64,
+    pub(crate) size: u32,
 }
 
 /// See the module's documentation.
 #[derive(Default)]
-pub(super) struct Replay {
+pub(crate) struct Replay {
     /// By ascending identity: of two declarations of one name the later one counts.
-    pub(super) definitions: BTreeMap<u64, Held<Record>>,
+    pub(crate) definitions: BTreeMap<u64, Held<Record>>,
     /// By ascending identity, as the log has them; one without queues is done with.
     messages: Vec<Held<MessageRecord>>,
     /// Copies whose originals are gone stand late in the log, out of order.
     moved: HashMap<u64, Held<MessageRecord>>,
-    pub(super) dead: Vec<Dead>,
+    pub(crate) dead: Vec<Dead>,
     /// Records of a form this version does not know.
-    pub(super) unreadable: u64,
+    pub(crate) unreadable: u64,
 }
 
 impl Replay {
-    pub(super) fn see(&mut self, entry: &LogEntry<'_>) {
+    pub(crate) fn see(&mut self, entry: &LogEntry<'_>) {
         let Some(record) = Record::decode(entry.kind, entry.index) else {
             self.unreadable += 1;
             return;
@@ -94,7 +94,7 @@ impl Replay {
     }
 
     /// The messages that somebody still waits for, by ascending identity.
-    pub(super) fn take_messages(&mut self) -> Vec<Held<MessageRecord>> {
+    pub(crate) fn take_messages(&mut self) -> Vec<Held<MessageRecord>> {
         let mut messages = std::mem::take(&mut self.messages);
         messages.retain(|held| !held.what.queues.is_empty());
         if !self.moved.is_empty() {

@@ -1,4 +1,16 @@
 //! A vhost's durable state: the log of everything that must survive, and the page file of what need not.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`records`] | the form of the log's records |
+//! | [`ledger`] | which records are dead |
+//! | [`replay`] | what a log says, record by record |
+//! | [`reclaim`] | disk space given back |
+
+pub(crate) mod ledger;
+pub(crate) mod reclaim;
+pub(crate) mod records;
+pub(crate) mod replay;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -8,28 +20,11 @@ use journal::{Journal, Position};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::ledger::Ledger;
-use super::records::{self, Record};
+use self::ledger::Ledger;
+use self::records::Record;
 use crate::link::Link;
-use crate::message::{Incoming, Message};
-use crate::queue::{Entry, Queue};
-
-/// The record of a message, as its queue names it when it is done with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
-    pub(crate) id: u64,
-    pub(crate) size: u32,
-    /// The entry's flags: [`Entry::PAGED`], [`Entry::SHARED`].
-    pub(crate) flags: u8,
-}
-
-/// Where a message that is not in memory lies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Location {
-    pub(crate) id: u64,
-    pub(crate) size: u32,
-    pub(crate) paged: bool,
-}
+use crate::message::{Incoming, Message, Stored};
+use crate::queue::Queue;
 
 /// Why a message cannot be had now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +71,7 @@ fn kept(wanted: &Wanted, read: Result<&[u8], journal::Error>) -> Result<Message,
 pub(crate) struct Store {
     pub(crate) log: Journal,
     pages: Journal,
-    pub(super) ledger: Mutex<Ledger>,
+    pub(crate) ledger: Mutex<Ledger>,
     /// Acknowledgements and deletions that found the disk full: appended when there is space again.
     owed: Mutex<Owed>,
     waiters: Arc<Waiters>,
@@ -129,7 +124,7 @@ impl Waiters {
 }
 
 impl Store {
-    pub(super) fn new(
+    pub(crate) fn new(
         (log, pages): (Journal, Journal),
         ledger: Ledger,
         waiters: Arc<Waiters>,
@@ -160,10 +155,10 @@ impl Store {
         })?;
         let mut flags = 0;
         if queues.len() > 1 {
-            flags = Entry::SHARED;
+            flags = Stored::SHARED;
             self.ledger.lock().share(appended.position, queues.iter().map(|q| q.id));
         }
-        message.stored.set(Some(Settled { id: appended.position, size: appended.size, flags }));
+        message.stored.set(Some(Stored { id: appended.position, size: appended.size, flags }));
         Ok(appended.end)
     }
 
@@ -189,7 +184,7 @@ impl Store {
     }
 
     /// Queues are done with these messages: acknowledged in the log, released from it. Empties the list.
-    pub(crate) fn settle(&self, settled: &mut Vec<(u64, Settled)>) {
+    pub(crate) fn settle(&self, settled: &mut Vec<(u64, Stored)>) {
         for run in settled.chunk_by(|a, b| a.0 == b.0) {
             let Some(queue) = run.first().map(|(queue, _)| *queue) else { continue };
             // A purge of millions neither outgrows a record nor keeps everybody else from the ledger.
@@ -200,9 +195,8 @@ impl Store {
         settled.clear();
     }
 
-    fn settle_slice(&self, queue: u64, slice: &[(u64, Settled)]) {
-        let is_stored = |s: &Settled| s.flags & Entry::PAGED == 0;
-        let ids = || slice.iter().filter(|(_, s)| is_stored(s)).map(|(_, s)| s.id);
+    fn settle_slice(&self, queue: u64, slice: &[(u64, Stored)]) {
+        let ids = || slice.iter().filter(|(_, s)| s.is_in_log()).map(|(_, s)| s.id);
         let mut released = Vec::with_capacity(slice.len());
         let mut index = Vec::with_capacity(16 + slice.len() * 2);
         records::encode_ack(queue, ids(), &mut index);
@@ -210,9 +204,9 @@ impl Store {
         let is_said = index.len() <= records::EMPTY_ACK
             || self.say(records::ACK, &index, |owed| owed.acks.entry(queue).or_default().extend(ids()));
         for (_, s) in slice {
-            if !is_stored(s) {
+            if s.has(Stored::PAGED) {
                 self.pages.release(s.id, s.size);
-            } else if is_said && (s.flags & Entry::SHARED == 0 || ledger.unshare(s.id, queue)) {
+            } else if is_said && (!s.has(Stored::SHARED) || ledger.unshare(s.id, queue)) {
                 released.push(ledger.bury(s.id, s.size));
             }
         }
@@ -277,18 +271,18 @@ impl Store {
     }
 
     /// Moves a transient message to the page file; `None` when that cannot take it.
-    pub(crate) fn page_out(&self, message: &Message) -> Option<Location> {
+    pub(crate) fn page_out(&self, message: &Message) -> Option<Stored> {
         let index = [0; 32];
         let record = journal::Record { kind: records::MESSAGE, index: &index, body: &[message.block()] };
         let appended = self.pages.append(record).ok()?;
-        Some(Location { id: appended.position, size: appended.size, paged: true })
+        Some(Stored { id: appended.position, size: appended.size, flags: Stored::PAGED })
     }
 
     /// Reads messages back. `found` gets the place in `locations` and the message, or why there is none: damage is
     /// logged with file and offset.
-    pub(crate) fn load(&self, locations: &[Location], found: &mut dyn FnMut(usize, Result<Message, Unread>)) {
+    pub(crate) fn load(&self, locations: &[Stored], found: &mut dyn FnMut(usize, Result<Message, Unread>)) {
         for paged in [false, true] {
-            let places = locations.iter().enumerate().filter(|(_, l)| l.paged == paged);
+            let places = locations.iter().enumerate().filter(|(_, l)| l.has(Stored::PAGED) == paged);
             let mut wanted: Vec<Wanted> =
                 places.map(|(at, l)| Wanted { position: l.id, size: l.size, at }).collect();
             if paged {
@@ -322,7 +316,7 @@ impl Store {
     }
 
     /// Where these messages lie now; returns which of them nobody wants any more.
-    fn locate(&self, locations: &[Location], wanted: &mut [Wanted]) -> HashSet<usize> {
+    fn locate(&self, locations: &[Stored], wanted: &mut [Wanted]) -> HashSet<usize> {
         let mut settled = HashSet::new();
         let ledger = self.ledger.lock();
         for wanted in wanted {

@@ -5,7 +5,7 @@
 
 use journal::SegmentId;
 
-use super::Vhost;
+use super::Store;
 use super::records::{self, Record};
 
 /// One record of a segment, as far as a reclaim looks at it.
@@ -17,22 +17,20 @@ struct Found {
     index: Vec<u8>,
 }
 
-impl Vhost {
+impl Store {
     /// Gives back all segments that are worth it. Blocks on the disk.
-    pub(crate) fn reclaim(&self) {
-        if self.store.log.state() == journal::State::Failed {
-            return;
+    pub(crate) fn reclaim(&self) -> Result<(), journal::Error> {
+        if self.log.state() == journal::State::Failed {
+            return Ok(());
         }
-        while let Some(segment) = self.store.log.victim() {
-            if let Err(error) = self.reclaim_segment(segment) {
-                tracing::debug!(vhost = %self.name, %error, "disk space could not be given back; tried again soon");
-                return;
-            }
+        while let Some(segment) = self.log.victim() {
+            self.reclaim_segment(segment)?;
         }
+        Ok(())
     }
 
     fn reclaim_segment(&self, segment: SegmentId) -> Result<(), journal::Error> {
-        let log = &self.store.log;
+        let log = &self.log;
         let mut found = Vec::new();
         log.entries(segment, &mut |entry| {
             found.push(Found {
@@ -47,7 +45,7 @@ impl Vhost {
             match Record::decode(record.kind, &record.index) {
                 Some(Record::Ack { queue, ids }) => self.carry_ack(segment, record.id, queue, &ids)?,
                 Some(Record::Deleted { id }) if self.is_needed(segment, id) => {
-                    let _in_step = self.store.ledger.lock();
+                    let _in_step = self.ledger.lock();
                     log.append_copy(
                         record.id,
                         journal::Record { kind: record.kind, index: &record.index, body: &[] },
@@ -58,13 +56,13 @@ impl Vhost {
             }
         }
         log.retire(segment)?;
-        self.store.forget_dead();
+        self.forget_dead();
         Ok(())
     }
 
     /// Whether a record of `id` will still be on disk when this segment is gone.
     fn is_needed(&self, going: SegmentId, id: u64) -> bool {
-        self.store.log.holds_elsewhere(id, going)
+        self.log.holds_elsewhere(id, going)
     }
 
     fn carry_ack(&self, segment: SegmentId, id: u64, queue: u64, ids: &[u64]) -> Result<(), journal::Error> {
@@ -74,20 +72,20 @@ impl Vhost {
         }
         let mut index = Vec::new();
         records::encode_ack(queue, needed.into_iter(), &mut index);
-        let _in_step = self.store.ledger.lock();
-        self.store.log.append_copy(id, journal::Record { kind: records::ACK, index: &index, body: &[] })?;
+        let _in_step = self.ledger.lock();
+        self.log.append_copy(id, journal::Record { kind: records::ACK, index: &index, body: &[] })?;
         Ok(())
     }
 
     fn carry_live(&self, record: &Found) -> Result<(), journal::Error> {
-        let log = &self.store.log;
-        if !self.store.ledger.lock().lives_at(record.id, record.position) {
+        let log = &self.log;
+        if !self.ledger.lock().lives_at(record.id, record.position) {
             return Ok(());
         }
         let body = log.read(record.position)?;
         // Looked at again, and copied in the same breath: an acknowledgement that came meanwhile must not end up
         // before the copy in the log.
-        let mut ledger = self.store.ledger.lock();
+        let mut ledger = self.ledger.lock();
         if !ledger.lives_at(record.id, record.position) {
             return Ok(());
         }
