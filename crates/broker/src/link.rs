@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use amqp::method::basic;
@@ -31,7 +32,9 @@ pub(crate) struct Link {
     pub(crate) id: u64,
     name: String,
     outbox: Mutex<Outbox>,
-    waker: AtomicWaker,
+    task: Arc<Task>,
+    /// Wakes the connection's task; what whoever may have something for this connection holds on to.
+    waker: Waker,
     /// Somebody asked for this connection to end; the task takes it.
     closing: Mutex<Option<String>>,
     /// Consumers whose queues were deleted.
@@ -39,6 +42,20 @@ pub(crate) struct Link {
     /// Publishers are held back (memory or disk alarm): the task tells the client and stops reading.
     pub(crate) alarmed: AtomicBool,
     pub(crate) traffic: Traffic,
+}
+
+/// The connection's task, for others to wake.
+#[derive(Default)]
+struct Task(AtomicWaker);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake();
+    }
 }
 
 /// Counters of one connection, for listings.
@@ -136,6 +153,7 @@ pub(crate) struct Delivery<'a> {
 
 impl Link {
     pub(crate) fn new(id: u64, name: String) -> Self {
+        let task = Arc::<Task>::default();
         Link {
             id,
             name,
@@ -148,7 +166,8 @@ impl Link {
                 shut: false,
                 last_progress: Instant::now(),
             }),
-            waker: AtomicWaker::new(),
+            waker: Waker::from(Arc::clone(&task)),
+            task,
             closing: Mutex::new(None),
             cancelled: Mutex::default(),
             alarmed: AtomicBool::new(false),
@@ -167,11 +186,17 @@ impl Link {
 
     /// Lets the connection's task look at its outbox, confirms and requests.
     pub(crate) fn wake(&self) {
-        self.waker.wake();
+        self.task.0.wake();
     }
 
-    pub(crate) fn register(&self, waker: &std::task::Waker) {
-        self.waker.register(waker);
+    /// What [`wake`](Self::wake)s, for those who need not know a connection.
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// `task` is the one that serves this connection.
+    pub(crate) fn register(&self, task: &Waker) {
+        self.task.0.register(task);
     }
 
     /// Asks the connection to end with 320 CONNECTION_FORCED and this reason.

@@ -89,7 +89,7 @@ impl Session {
         }
         self.awaits_disk = wanted > 0;
         if wanted > 0 {
-            vhost.store.commit(wanted, &self.link);
+            vhost.store.commit(wanted, self.link.waker());
         }
         torn.into_iter().for_each(|number| self.tear(number));
     }

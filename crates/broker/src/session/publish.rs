@@ -349,15 +349,20 @@ pub(super) fn store(
     if !message.persistent {
         return Ok(0);
     }
-    let durable: SmallVec<[&Arc<Queue>; 4]> = queues.iter().filter(|q| q.durable).collect();
-    if durable.is_empty() {
+    let mut holders = SmallVec::<[u64; 8]>::new();
+    let mut of_queue = None;
+    for queue in queues.iter().filter(|queue| queue.durable) {
+        holders.push(queue.id);
+        of_queue = queue.arguments.message_ttl_ms;
+    }
+    if holders.is_empty() {
         return Ok(0);
     }
     // One queue's limit on its messages' lives is noted with the message; several cannot be.
-    let of_queue = if let [queue] = durable.as_slice() { queue.arguments.message_ttl_ms } else { None };
+    let of_queue = of_queue.filter(|_| holders.len() == 1);
     let ttl = [message.ttl_ms, of_queue].into_iter().flatten().min();
     let expires_at = ttl.map_or(u64::MAX, |ttl| now.saturating_add(ttl));
-    vhost.store.put(message, &durable, expires_at)
+    vhost.store.put(message, &holders, expires_at)
 }
 
 /// Header and body, if both lie whole in `after` and are what they should be.

@@ -15,6 +15,7 @@ pub(crate) mod replay;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Waker;
 
 use journal::{Journal, Position};
 use parking_lot::Mutex;
@@ -22,9 +23,7 @@ use smallvec::SmallVec;
 
 use self::ledger::Ledger;
 use self::records::Record;
-use crate::link::Link;
 use crate::message::{Incoming, Message, Stored};
-use crate::queue::Queue;
 
 /// Why a message cannot be had now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,15 +110,15 @@ impl Owed {
     }
 }
 
-/// Connections that wait for the log to reach the disk.
+/// Tasks that wait for the log to reach the disk.
 #[derive(Default)]
-pub(crate) struct Waiters(Mutex<Vec<Arc<Link>>>);
+pub(crate) struct Waiters(Mutex<Vec<Waker>>);
 
 impl Waiters {
     /// Lets all of them look how far the log is.
     pub(crate) fn wake_all(&self) {
         let waiting = std::mem::take(&mut *self.0.lock());
-        waiting.iter().for_each(|link| link.wake());
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -133,30 +132,24 @@ impl Store {
         Store { log, pages, ledger: Mutex::new(ledger), owed: Mutex::default(), waiters, segment_bytes }
     }
 
-    /// Appends a message for these durable queues and notes its record in `message`. Returns the log position that
-    /// must be on disk before the message may be confirmed.
+    /// Appends a message for these durable queues, given by identity, and notes its record in `message`. Returns
+    /// the log position that must be on disk before the message may be confirmed.
     pub(crate) fn put(
         &self,
         message: &Incoming<'_>,
-        queues: &[&Arc<Queue>],
+        holders: &[u64],
         expires_at: u64,
     ) -> Result<Position, journal::Error> {
         let mut index = SmallVec::<[u8; 64]>::new();
         let body_len = message.parts().body.len() as u32;
-        records::encode_message(
-            queues.iter().map(|q| q.id),
-            message.priority,
-            expires_at,
-            body_len,
-            &mut index,
-        );
+        records::encode_message(holders.iter().copied(), message.priority, expires_at, body_len, &mut index);
         let appended = message.parts().with_pieces(|body| {
             self.log.append(journal::Record { kind: records::MESSAGE, index: &index, body })
         })?;
         let mut flags = 0;
-        if queues.len() > 1 {
+        if holders.len() > 1 {
             flags = Stored::SHARED;
-            self.ledger.lock().share(appended.position, queues.iter().map(|q| q.id));
+            self.ledger.lock().share(appended.position, holders.iter().copied());
         }
         message.stored.set(Some(Stored { id: appended.position, size: appended.size, flags }));
         Ok(appended.end)
@@ -260,13 +253,13 @@ impl Store {
         self.owed.lock().take()
     }
 
-    /// Asks for everything up to `end` to reach the disk; `link` is woken when it may have.
-    pub(crate) fn commit(&self, end: Position, link: &Arc<Link>) {
-        self.waiters.0.lock().push(Arc::clone(link));
+    /// Asks for everything up to `end` to reach the disk; `waker` is called when it may have.
+    pub(crate) fn commit(&self, end: Position, waker: &Waker) {
+        self.waiters.0.lock().push(waker.clone());
         self.log.commit(end);
         // It may have happened between the caller's look and the entry in the list.
         if self.log.durable() >= end || self.log.state() == journal::State::Failed {
-            link.wake();
+            waker.wake_by_ref();
         }
     }
 
