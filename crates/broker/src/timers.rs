@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::now_ms;
+use crate::queue::deletion::Condition;
 use crate::queue::{Aftermath, Queue};
 
 /// Longest sleep: the wall clock may be set, and expiry follows it.
@@ -91,6 +92,7 @@ fn expire(queue: &Arc<Queue>, now: u64) {
     let is_unused = queue.on_timer(&vhost, now, &mut aftermath);
     aftermath.carry_out(&vhost);
     if is_unused {
-        vhost.delete_queue(queue);
+        // It may have been used meanwhile: then it stays, and that use has armed the timer anew.
+        let _ = vhost.delete_queue(queue, Condition::Expired { now });
     }
 }

@@ -7,6 +7,7 @@
 //! | [`delivery`] | the hot path: a batch of publishes in, deliveries out |
 //! | [`settlement`] | acknowledgements, requeues, purges |
 //! | [`paging`] | what lies on disk only, and reading it back in time |
+//! | [`deletion`] | its end, judged and done in one step |
 //! | [`arguments`] | `x-` arguments: what is accepted, what two declarations have to share |
 //!
 //! A queue has one lock. It is taken once for a batch of messages; under it consumers' outboxes are locked one
@@ -15,6 +16,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod consumers;
+pub(crate) mod deletion;
 pub(crate) mod delivery;
 pub(crate) mod paging;
 pub(crate) mod ready;
@@ -256,26 +258,6 @@ impl Queue {
         while let Some(entry) = state.ready.pop_expired(now) {
             aftermath.settle(self, &entry);
         }
-    }
-
-    /// Marks the queue deleted and empties it; the caller has taken it out of the vhost. Returns the number of
-    /// messages that were ready, and the consumers to be told.
-    pub(crate) fn bury(
-        self: &Arc<Self>,
-        vhost: &Vhost,
-        aftermath: &mut Aftermath,
-    ) -> (u64, Vec<Arc<crate::link::Consumer>>) {
-        let mut state = self.lock();
-        self.deleted.store(true, Ordering::Release);
-        let messages = state.ready.tally().messages;
-        for entry in state.ready.drain() {
-            aftermath.settle(self, &entry);
-        }
-        state.report_memory(vhost);
-        let consumers = state.consumers.take_all();
-        drop(state);
-        self.relieve();
-        (messages, consumers)
     }
 
     /// Lets the publishers go on that wait for this queue.

@@ -14,6 +14,7 @@ use super::publish::Assembly;
 use super::tx::Transaction;
 use crate::error::{Failure, Outcome};
 use crate::link::{Consumer, Unacked};
+use crate::queue::deletion::Condition;
 use crate::queue::{Aftermath, Queue};
 
 /// One channel of a connection.
@@ -111,7 +112,8 @@ impl Session {
         let vhost = Arc::clone(vhost);
         for (_, (consumer, queue)) in consumers {
             if queue.remove_consumer(&consumer) {
-                vhost.delete_queue(&queue);
+                // Somebody may have begun to consume meanwhile: then it stays.
+                let _ = vhost.delete_queue(&queue, Condition::Abandoned);
             }
         }
         if let Some(queue) = replies {
@@ -134,7 +136,7 @@ impl Session {
         let Ok(vhost) = self.vhost() else { return };
         let vhost = Arc::clone(vhost);
         for queue in vhost.owned_by(self.link.id) {
-            vhost.delete_queue(&queue);
+            let _ = vhost.delete_queue(&queue, Condition::Always);
         }
     }
 

@@ -12,6 +12,7 @@ use super::rights::Kind;
 use crate::access::Right;
 use crate::error::{Failure, Outcome};
 use crate::link::Consumer;
+use crate::queue::deletion::Condition;
 use crate::queue::settlement::ConsumeRefusal;
 use crate::queue::{Aftermath, Queue};
 
@@ -110,7 +111,8 @@ impl Session {
             if is_replies {
                 vhost.remove_replies(&queue);
             } else if queue.remove_consumer(&consumer) {
-                vhost.delete_queue(&queue);
+                // Somebody may have begun to consume meanwhile: then it stays.
+                let _ = vhost.delete_queue(&queue, Condition::Abandoned);
             }
         }
         let ok = basic::CancelOk { consumer_tag: cancel.consumer_tag };

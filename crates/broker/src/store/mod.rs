@@ -162,18 +162,27 @@ impl Store {
         Ok((appended.position, appended.size))
     }
 
-    /// The exchange, queue or binding `id` is gone. Nothing happens for one that was never in the log.
-    pub(crate) fn undefine(&self, id: u64, size: u32) {
+    /// The exchange, queue or binding `id` is gone. Nothing happens for one that was never in the log. `false`: the log
+    /// takes nothing any more.
+    pub(crate) fn undefine(&self, id: u64, size: u32) -> bool {
         if size == 0 {
-            return;
+            return true;
         }
         let (kind, index) = Record::Deleted { id }.encode();
         let mut ledger = self.ledger.lock();
         if !self.say(kind, &index, |owed| owed.deleted.push(id)) {
-            return;
+            return false;
         }
         let (position, size) = ledger.bury(id, size);
         self.log.release(position, size);
+        true
+    }
+
+    /// Lets go of the messages of a queue whose deletion is in the log: that says all there is to say of them.
+    pub(crate) fn let_go(&self, queue: u64, messages: &[Stored]) {
+        for slice in messages.chunks(records::MOST_ACKS) {
+            self.release(queue, slice.iter(), &mut self.ledger.lock());
+        }
     }
 
     /// Queues are done with these messages: acknowledged in the log, released from it. Empties the list.
@@ -190,20 +199,26 @@ impl Store {
 
     fn settle_slice(&self, queue: u64, slice: &[(u64, Stored)]) {
         let ids = || slice.iter().filter(|(_, s)| s.is_in_log()).map(|(_, s)| s.id);
-        let mut released = Vec::with_capacity(slice.len());
         let mut index = Vec::with_capacity(16 + slice.len() * 2);
         records::encode_ack(queue, ids(), &mut index);
         let mut ledger = self.ledger.lock();
-        let is_said = index.len() <= records::EMPTY_ACK
-            || self.say(records::ACK, &index, |owed| owed.acks.entry(queue).or_default().extend(ids()));
-        for (_, s) in slice {
-            if s.has(Stored::PAGED) {
-                self.pages.release(s.id, s.size);
-            } else if is_said && (!s.has(Stored::SHARED) || ledger.unshare(s.id, queue)) {
-                released.push(ledger.bury(s.id, s.size));
+        if index.len() <= records::EMPTY_ACK
+            || self.say(records::ACK, &index, |owed| owed.acks.entry(queue).or_default().extend(ids()))
+        {
+            self.release(queue, slice.iter().map(|(_, stored)| stored), &mut ledger);
+        }
+    }
+
+    /// The queue is done with these, which was said in the log where they are in it.
+    fn release<'s>(&self, queue: u64, messages: impl Iterator<Item = &'s Stored>, ledger: &mut Ledger) {
+        let mut released = SmallVec::<[(Position, u32); 16]>::new();
+        for stored in messages {
+            if stored.has(Stored::PAGED) {
+                self.pages.release(stored.id, stored.size);
+            } else if !stored.has(Stored::SHARED) || ledger.unshare(stored.id, queue) {
+                released.push(ledger.bury(stored.id, stored.size));
             }
         }
-        drop(ledger);
         self.log.release_many(&released);
     }
 

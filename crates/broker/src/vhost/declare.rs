@@ -13,7 +13,8 @@ use crate::error::{Failure, Outcome};
 use crate::exchange::routing::sorted_arguments;
 use crate::exchange::{self, BindingKey, Destination, Exchange, ExchangeKind};
 use crate::link::Consumer;
-use crate::queue::{self, Aftermath, Arguments, Owner, Queue};
+use crate::queue::deletion::{Condition, Kept, Remains};
+use crate::queue::{self, Arguments, Owner, Queue};
 use crate::store::records::Record;
 
 /// `exchange.declare` without its rights and names checked.
@@ -233,21 +234,29 @@ impl Vhost {
         }
     }
 
-    /// Deletes the queue and tells its consumers. Returns how many messages were ready, `None` when somebody else
-    /// just deleted it.
-    pub(crate) fn delete_queue(self: &Arc<Self>, queue: &Arc<Queue>) -> Option<u64> {
+    /// Deletes the queue if the condition holds, and tells its consumers. Returns how many messages were ready.
+    ///
+    /// The name is free, and the deletion in the log, before anybody can declare the name anew: so the log has both in
+    /// that order. Its messages need no word of their own, since one whose queue is not declared is nobody's.
+    pub(crate) fn delete_queue(&self, queue: &Arc<Queue>, condition: Condition) -> Result<u64, Kept> {
         let mut topology = self.topology.write();
-        if !topology.remove_queue(queue) {
-            return None;
+        let remains = queue.condemn(condition, self)?;
+        let is_said = self.store.undefine(queue.id, queue.record_size);
+        if topology.remove_queue(queue) {
+            self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         }
-        self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         drop(topology);
-        let mut aftermath = Aftermath::default();
-        let (messages, consumers) = queue.bury(self, &mut aftermath);
-        aftermath.carry_out(self);
-        self.store.undefine(queue.id, queue.record_size);
-        consumers.into_iter().for_each(Consumer::cancelled);
-        Some(messages)
+        Ok(self.clear_away(queue, remains, is_said))
+    }
+
+    /// Lets go of what a deleted queue leaves.
+    fn clear_away(&self, queue: &Queue, mut remains: Remains, is_said: bool) -> u64 {
+        let messages = remains.messages;
+        std::mem::take(&mut remains.consumers).into_iter().for_each(Consumer::cancelled);
+        if is_said {
+            self.store.let_go(queue.id, &remains.records());
+        }
+        messages
     }
 }
 
@@ -270,11 +279,11 @@ impl Vhost {
     }
 
     /// The consumer of replies is gone.
-    pub(crate) fn remove_replies(self: &Arc<Self>, queue: &Arc<Queue>) {
+    pub(crate) fn remove_replies(&self, queue: &Arc<Queue>) {
         self.replies.write().remove(&queue.name);
-        let mut aftermath = Aftermath::default();
-        queue.bury(self, &mut aftermath);
-        aftermath.carry_out(self);
+        if let Ok(remains) = queue.condemn(Condition::Always, self) {
+            self.clear_away(queue, remains, true);
+        }
     }
 
     /// The queue that a message to the default exchange with this key goes to.
