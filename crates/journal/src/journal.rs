@@ -74,13 +74,15 @@ impl Journal {
     }
 
     /// Takes a record in: a copy into memory, no I/O, never a wait for the disk. Its position is its identity.
-    /// While the disk is full (`Error::Full`) only auxiliary records are taken, as far as they fit into space
-    /// already reserved, so that a consumer can still make room.
+    /// While the disk is full (`Error::Full`) only auxiliary records are taken, as far as they fit into the open
+    /// segment, so that a consumer can still make room.
     pub fn append(&self, record: Record<'_>) -> Result<Appended, Error> {
         self.put(record, None)
     }
 
     /// The same for a relocated copy of the record `id` (the position of the original, not of an earlier copy).
+    ///
+    /// While the disk is full it may begin the segment that is kept in reserve for this.
     ///
     /// Live records are found by `holds(id)` afterwards. Auxiliary records that are still needed go this way
     /// too: it tells `victim` not to look at them again too soon.
@@ -107,6 +109,8 @@ impl Journal {
         // Asked again under the lock: a closing journal takes what is pending only once.
         match shared.refusal() {
             Err(Error::Full(_)) if spared && pending.fits(&draft) => {}
+            // Giving space back must not need space that nobody kept.
+            Err(Error::Full(_)) if id.is_some() && shared.reserve_is_free(&pending) => {}
             Err(error) => return Err(error),
             Ok(()) => {}
         }
