@@ -12,8 +12,8 @@ use super::topology::Topology;
 use crate::error::{Failure, Outcome};
 use crate::exchange::routing::sorted_arguments;
 use crate::exchange::{self, BindingKey, Destination, Exchange, ExchangeKind};
-use crate::link::Consumer;
-use crate::queue::{self, Aftermath, Arguments, Owner, Queue};
+use crate::link::Effects;
+use crate::queue::{self, Arguments, Owner, Queue};
 use crate::store::records::Record;
 
 /// `exchange.declare` without its rights and names checked.
@@ -60,7 +60,7 @@ impl Vhost {
                 internal: request.internal,
                 arguments: request.arguments.clone(),
             };
-            self.store.define(&record).map_err(|e| Failure::store(&e))?
+            self.store().define(&record).map_err(|e| Failure::store(&e))?
         } else {
             (self.transient_id(), 0)
         };
@@ -92,7 +92,7 @@ impl Vhost {
                 auto_delete: request.auto_delete,
                 arguments: request.table.clone(),
             };
-            self.store.define(&record).map_err(|e| Failure::store(&e))?
+            self.store().define(&record).map_err(|e| Failure::store(&e))?
         } else {
             (self.transient_id(), 0)
         };
@@ -106,10 +106,10 @@ impl Vhost {
             table: request.table,
             arguments: request.arguments,
         };
-        let queue = Queue::new(declaration, Arc::downgrade(self));
+        let queue = Queue::new(declaration, Arc::clone(&self.ground));
         topology.insert_queue(&queue);
         drop(topology);
-        queue.touch();
+        self.touch(&queue);
         Ok(queue)
     }
 
@@ -130,7 +130,7 @@ impl Vhost {
                 key: request.key.to_vec(),
                 arguments: request.arguments.clone(),
             };
-            match self.store.define(&record) {
+            match self.store().define(&record) {
                 Ok(place) => {
                     source.records.write().insert(binding_key(request), place);
                 }
@@ -153,7 +153,7 @@ impl Vhost {
             return Ok(());
         }
         if let Some((id, size)) = source.records.write().remove(&binding_key(request)) {
-            self.store.undefine(id, size);
+            self.store().undefine(id, size);
         }
         topology.unbound(&source, &request.destination);
         topology.changed(&source);
@@ -201,9 +201,9 @@ impl Vhost {
             topology.unbound(exchange, destination);
         }
         for (_, (id, size)) in exchange.records.write().drain() {
-            self.store.undefine(id, size);
+            self.store().undefine(id, size);
         }
-        self.store.undefine(exchange.id, exchange.record_size);
+        self.store().undefine(exchange.id, exchange.record_size);
         self.remove_destination(topology, &Destination::Exchange(Arc::clone(exchange)));
     }
 
@@ -216,7 +216,7 @@ impl Vhost {
                 let mut records = source.records.write();
                 for (key, arguments) in removed {
                     if let Some((id, size)) = records.remove(&key_of(destination, &key, &arguments)) {
-                        self.store.undefine(id, size);
+                        self.store().undefine(id, size);
                     }
                 }
             }
@@ -242,11 +242,11 @@ impl Vhost {
         }
         self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         drop(topology);
-        let mut aftermath = Aftermath::default();
-        let (messages, consumers) = queue.bury(self, &mut aftermath);
-        aftermath.carry_out(self);
-        self.store.undefine(queue.id, queue.record_size);
-        consumers.into_iter().for_each(Consumer::cancelled);
+        let mut effects = Effects::default();
+        let (messages, consumers) = queue.bury(&mut effects);
+        self.carry_out(&mut effects);
+        self.store().undefine(queue.id, queue.record_size);
+        consumers.into_iter().for_each(|cut_off| cut_off.link.cancel(cut_off.consumer));
         Some(messages)
     }
 }
@@ -264,7 +264,7 @@ impl Vhost {
             table: FieldTable::default(),
             arguments: Arguments::default(),
         };
-        let queue = Queue::new(declaration, Arc::downgrade(self));
+        let queue = Queue::new(declaration, Arc::clone(&self.ground));
         self.replies.write().insert(Arc::clone(&queue.name), Arc::clone(&queue));
         queue
     }
@@ -272,9 +272,9 @@ impl Vhost {
     /// The consumer of replies is gone.
     pub(crate) fn remove_replies(self: &Arc<Self>, queue: &Arc<Queue>) {
         self.replies.write().remove(&queue.name);
-        let mut aftermath = Aftermath::default();
-        queue.bury(self, &mut aftermath);
-        aftermath.carry_out(self);
+        let mut effects = Effects::default();
+        queue.bury(&mut effects);
+        self.carry_out(&mut effects);
     }
 
     /// The queue that a message to the default exchange with this key goes to.
