@@ -8,15 +8,16 @@ use amqp::properties::Properties;
 use amqp::table::FieldTable;
 
 use crate::access::{Access, AccessError};
-use crate::alarms::Resource;
 use crate::exchange::{Destination, Exchange};
+use crate::flow::alarms::Resource;
 use crate::info::{
     BindingInfo, ChannelInfo, ConnectionInfo, ConsumerInfo, ExchangeInfo, Health, QueueInfo, Status,
 };
-use crate::link::Consumer;
+use crate::link::Effects;
 use crate::node::{Node, NodeError};
+use crate::queue::Queue;
+use crate::queue::consumers::Subscription;
 use crate::queue::deletion::{Condition, Kept};
-use crate::queue::{Aftermath, Queue};
 use crate::session::card::ConnectionCard;
 use crate::vhost::Vhost;
 use crate::{Broker, EMULATED_VERSION};
@@ -155,7 +156,7 @@ impl Broker {
         let mut rows = Vec::new();
         for queue in self.vhost(vhost)?.queues() {
             let state = queue.lock();
-            rows.extend(state.consumers.iter().map(|consumer| consumer_info(&queue, consumer, &cards)));
+            rows.extend(state.consumers.iter().map(|to| consumer_info(&queue, to, &cards)));
         }
         Ok(rows)
     }
@@ -180,9 +181,9 @@ impl Broker {
     /// Empties a queue; returns how many messages were ready.
     pub fn purge_queue(&self, vhost: &str, name: &str) -> Result<u64, AdminError> {
         let (vhost, queue) = self.queue(vhost, name)?;
-        let mut aftermath = Aftermath::default();
-        let messages = queue.purge(&vhost, &mut aftermath);
-        aftermath.carry_out(&vhost);
+        let mut effects = Effects::default();
+        let messages = queue.purge(&mut effects);
+        vhost.carry_out(&mut effects);
         Ok(messages)
     }
 
@@ -217,7 +218,7 @@ impl Broker {
     /// How far the logs have come, all vhosts together: bytes ever made durable in this data folder. It grows for
     /// as long as no vhost is deleted, over restarts too.
     pub fn log_position(&self) -> u64 {
-        self.node().vhosts().iter().map(|vhost| vhost.store.log.durable()).sum()
+        self.node().vhosts().iter().map(|vhost| vhost.store().log.durable()).sum()
     }
 
     /// How well the node is, from memory.
@@ -249,12 +250,12 @@ impl Broker {
             uptime: node.started.elapsed().as_secs(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             emulated_version: EMULATED_VERSION.to_owned(),
-            memory_used: crate::alarms::resident_bytes(),
+            memory_used: crate::flow::alarms::resident_bytes(),
             memory_limit: node.settings.memory_limit,
             message_memory: node.message_memory(),
-            disk_free: crate::alarms::free_bytes(&node.settings.data_dir).unwrap_or(0),
+            disk_free: crate::flow::alarms::free_bytes(&node.settings.data_dir).unwrap_or(0),
             disk_free_limit: node.settings.disk_free_limit,
-            log_bytes: vhosts.iter().map(|vhost| vhost.store.log.stats().bytes).sum(),
+            log_bytes: vhosts.iter().map(|vhost| vhost.store().log.stats().bytes).sum(),
             alarms: node.alarms.names(),
             listeners: self.listeners(),
             connections: cards.len() as u64,
@@ -269,10 +270,10 @@ impl Broker {
 fn queue_info(queue: &Arc<Queue>, node: &Node) -> QueueInfo {
     let state = queue.lock();
     let (ready, unacked) = (state.ready.tally(), state.unacked);
-    let exclusive_consumer = state.consumers.iter().find(|consumer| consumer.exclusive);
+    let exclusive_consumer = state.consumers.iter().find(|to| to.consumer.exclusive);
     let head = state.ready.front().and_then(|entry| entry.message.clone());
     let timestamp = head.and_then(|m| Properties::parse(m.parts().properties).ok().and_then(|p| p.timestamp));
-    let can_take = state.consumers.iter().any(|consumer| consumer.has_credit());
+    let can_take = state.consumers.iter().any(|to| to.consumer.has_credit());
     QueueInfo {
         name: queue.name.to_string(),
         durable: queue.durable,
@@ -283,7 +284,7 @@ fn queue_info(queue: &Arc<Queue>, node: &Node) -> QueueInfo {
         owner_pid: queue.owner.as_ref().map(|owner| owner.pid.clone()),
         exclusive: queue.owner.is_some(),
         exclusive_consumer_pid: exclusive_consumer.map(|c| channel_pid(c, &node.connections())),
-        exclusive_consumer_tag: exclusive_consumer.map(|c| c.tag.to_string()),
+        exclusive_consumer_tag: exclusive_consumer.map(|to| to.consumer.tag.to_string()),
         messages_ready: ready.messages,
         messages_unacknowledged: unacked.messages,
         messages: ready.messages + unacked.messages,
@@ -301,7 +302,7 @@ fn queue_info(queue: &Arc<Queue>, node: &Node) -> QueueInfo {
         disk_writes: queue.counters.disk_writes.load(Ordering::Relaxed),
         consumers: state.consumers.len() as u64,
         consumer_utilisation: if can_take { 1.0 } else { 0.0 },
-        memory: state.ready.memory() + ready.messages * size_of::<crate::queue::Entry>() as u64,
+        memory: state.ready.memory() + ready.messages * size_of::<crate::message::Entry>() as u64,
         state: "running",
         queue_type: "classic",
     }
@@ -387,10 +388,11 @@ fn channel_infos(card: &ConnectionCard) -> Vec<ChannelInfo> {
     rows.collect()
 }
 
-fn consumer_info(queue: &Queue, consumer: &Consumer, cards: &[Arc<ConnectionCard>]) -> ConsumerInfo {
+fn consumer_info(queue: &Queue, to: &Subscription, cards: &[Arc<ConnectionCard>]) -> ConsumerInfo {
+    let consumer = &to.consumer;
     ConsumerInfo {
         queue_name: queue.name.to_string(),
-        channel_pid: channel_pid(consumer, cards),
+        channel_pid: channel_pid(to, cards),
         consumer_tag: consumer.tag.to_string(),
         ack_required: !consumer.no_ack,
         prefetch_count: consumer.prefetch,
@@ -400,9 +402,9 @@ fn consumer_info(queue: &Queue, consumer: &Consumer, cards: &[Arc<ConnectionCard
     }
 }
 
-fn channel_pid(consumer: &Consumer, cards: &[Arc<ConnectionCard>]) -> String {
-    let card = cards.iter().find(|card| card.link.id == consumer.link.id);
-    let channel = card.and_then(|card| card.channels.lock().get(&consumer.channel).map(Arc::clone));
+fn channel_pid(to: &Subscription, cards: &[Arc<ConnectionCard>]) -> String {
+    let card = cards.iter().find(|card| card.link.id == to.link.id);
+    let channel = card.and_then(|card| card.channels.lock().get(&to.consumer.channel).map(Arc::clone));
     channel.map(|channel| channel.pid.clone()).unwrap_or_default()
 }
 

@@ -16,11 +16,11 @@
 
 pub mod access;
 mod admin;
-mod alarms;
 mod clock;
 mod doors;
 mod error;
 mod exchange;
+mod flow;
 pub mod info;
 mod link;
 mod listener;
@@ -36,7 +36,7 @@ mod trace;
 mod vhost;
 
 pub use self::admin::AdminError;
-pub use self::alarms::machine_memory;
+pub use self::flow::alarms::machine_memory;
 pub use self::listener::{Broker, StartError};
 pub use self::node::NodeError;
 pub use self::settings::Settings;

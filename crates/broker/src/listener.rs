@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::doors::Doors;
 use crate::node::{Node, NodeError};
 use crate::settings::Settings;
+use crate::vhost::Spawn;
 
 /// Time that connections have to say goodbye at a shutdown.
 const GOODBYE_TIME: Duration = Duration::from_secs(5);
@@ -51,7 +52,8 @@ impl Broker {
         let doors = Arc::new(Doors::at(settings.listen.clone()));
         let standby = settings.standby;
         let runtime = tokio::runtime::Handle::current();
-        let opened = tokio::task::spawn_blocking(move || Node::open(settings, runtime)).await;
+        let spawn: Spawn = Arc::new(move |job| drop(runtime.spawn_blocking(job)));
+        let opened = tokio::task::spawn_blocking(move || Node::open(settings, spawn)).await;
         let node = opened.map_err(|error| StartError::BrokenOff(error.to_string()))??;
         tokio::spawn(Arc::clone(&node).keep_house());
         let broker = Broker { node, doors };

@@ -13,14 +13,14 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::access::{Access, AccessError};
-use crate::alarms::{self, Alarms, Resource};
 use crate::clock::now_ms;
+use crate::flow::alarms::{self, Alarms, Resource};
 use crate::memory::Memory;
 use crate::session::card::ConnectionCard;
 use crate::settings::Settings;
 use crate::timers::Timers;
-use crate::vhost::Vhost;
 use crate::vhost::recovery::{DiskListener, Surroundings};
+use crate::vhost::{Spawn, Vhost};
 
 /// How often memory, disk and dead log segments are looked at.
 const ROUND: Duration = Duration::from_millis(500);
@@ -71,8 +71,8 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Opens definitions and all vhosts. Blocks on the disk.
-    pub(crate) fn open(settings: Settings, runtime: tokio::runtime::Handle) -> Result<Arc<Self>, NodeError> {
+    /// Opens definitions and all vhosts. Blocks on the disk. `spawn` starts jobs that wait for the disk.
+    pub(crate) fn open(settings: Settings, spawn: Spawn) -> Result<Arc<Self>, NodeError> {
         let folder = settings.data_dir.clone();
         let in_folder = |source| NodeError::Folder { path: folder.clone(), source };
         std::fs::create_dir_all(folder.join("vhosts")).map_err(in_folder)?;
@@ -86,7 +86,7 @@ impl Node {
             node: Arc::from(settings.node_name.as_str()),
             timers: Arc::new(Timers::default()),
             memory: Arc::new(Memory::new(settings.memory_for_messages)),
-            runtime,
+            spawn,
             segment_bytes: settings.segment_bytes,
             storage: Arc::clone(&settings.storage),
             on_disk_event: disk_listener(Arc::clone(&alarms)),
@@ -141,7 +141,7 @@ impl Node {
                 card.link.request_close(&format!("vhost '{name}' is down"));
             }
         }
-        if let Err(error) = vhost.store.close() {
+        if let Err(error) = vhost.store().close() {
             tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
         }
         let folder = self.vhost_folder(id.0);
@@ -237,7 +237,7 @@ impl Node {
         }
         self.announce_alarms();
         for vhost in self.vhosts() {
-            vhost.store.pay_owed();
+            vhost.store().pay_owed();
             // A full disk above all needs what is dead to go.
             vhost.reclaim();
         }
@@ -273,7 +273,7 @@ impl Node {
         self.part_with_clients("broker forced connection closure with reason 'shutdown'", patience).await;
         for vhost in self.vhosts() {
             let name = Arc::clone(&vhost.name);
-            let closed = tokio::task::spawn_blocking(move || vhost.store.close()).await;
+            let closed = tokio::task::spawn_blocking(move || vhost.store().close()).await;
             match closed {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(vhost = %name, %error, "the log did not close cleanly"),

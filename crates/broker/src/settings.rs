@@ -60,7 +60,7 @@ impl Settings {
             frame_max: 131_072,
             channel_max: 2047,
             max_message_size: 128 << 20,
-            memory_limit: crate::alarms::machine_memory() / 10 * 4,
+            memory_limit: crate::flow::alarms::machine_memory() / 10 * 4,
             disk_free_limit: 50_000_000,
             memory_for_messages: 256 << 20,
             loopback_users: vec!["guest".to_owned()],

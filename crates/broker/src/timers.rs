@@ -1,4 +1,4 @@
-//! Wakes queues when a message or the queue itself expires: one task for the whole node.
+//! Calls vhosts when a message of a queue, or the queue itself, expires: one task for the whole node.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,11 +9,15 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::now_ms;
-use crate::queue::deletion::Condition;
-use crate::queue::{Aftermath, Queue};
+use crate::link::QueueType;
 
 /// Longest sleep: the wall clock may be set, and expiry follows it.
 const LONGEST_SLEEP_MS: u64 = 1000;
+
+/// Who is called when a time has come that one of its queues waited for.
+pub(crate) trait OnTimer: Send + Sync {
+    fn on_timer(self: Arc<Self>, queue: Arc<dyn QueueType>, now: u64);
+}
 
 /// Pending wake-ups. A queue has at most a few: it asks only for times before the one it has asked for.
 #[derive(Default)]
@@ -24,7 +28,8 @@ pub(crate) struct Timers {
 
 struct Pending {
     at: u64,
-    queue: Weak<Queue>,
+    whom: Weak<dyn OnTimer>,
+    queue: Weak<dyn QueueType>,
 }
 
 impl PartialEq for Pending {
@@ -48,11 +53,11 @@ impl Ord for Pending {
 }
 
 impl Timers {
-    /// Calls the queue's `on_timer` at `at` (milliseconds since the epoch) or soon after.
-    pub(crate) fn schedule(&self, at: u64, queue: Weak<Queue>) {
+    /// Calls `whom` about the queue at `at` (milliseconds since the epoch) or soon after.
+    pub(crate) fn schedule(&self, at: u64, whom: Weak<dyn OnTimer>, queue: Weak<dyn QueueType>) {
         let mut pending = self.pending.lock();
         let is_next = pending.peek().is_none_or(|Reverse(next)| at < next.at);
-        pending.push(Reverse(Pending { at, queue }));
+        pending.push(Reverse(Pending { at, whom, queue }));
         drop(pending);
         if is_next {
             self.changed.notify_one();
@@ -63,12 +68,7 @@ impl Timers {
     pub(crate) async fn run(self: Arc<Self>) {
         loop {
             let now = now_ms();
-            while let Some(queue) = self.pop_due(now) {
-                if let Some(queue) = queue.upgrade() {
-                    expire(&queue, now);
-                }
-            }
-            let next = self.pending.lock().peek().map(|Reverse(p)| p.at);
+            let next = self.fire(now);
             let sleep = next.map_or(LONGEST_SLEEP_MS, |at| at.saturating_sub(now).clamp(1, LONGEST_SLEEP_MS));
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(sleep)) => {}
@@ -77,22 +77,21 @@ impl Timers {
         }
     }
 
-    fn pop_due(&self, now: u64) -> Option<Weak<Queue>> {
+    /// Calls about everything that is due at `now`. Returns when the next is.
+    pub(crate) fn fire(&self, now: u64) -> Option<u64> {
+        while let Some(Pending { whom, queue, .. }) = self.pop_due(now) {
+            if let (Some(whom), Some(queue)) = (whom.upgrade(), queue.upgrade()) {
+                whom.on_timer(queue, now);
+            }
+        }
+        self.pending.lock().peek().map(|Reverse(next)| next.at)
+    }
+
+    fn pop_due(&self, now: u64) -> Option<Pending> {
         let mut pending = self.pending.lock();
         if pending.peek().is_some_and(|Reverse(p)| p.at <= now) {
-            return pending.pop().map(|Reverse(p)| p.queue);
+            return pending.pop().map(|Reverse(due)| due);
         }
         None
-    }
-}
-
-fn expire(queue: &Arc<Queue>, now: u64) {
-    let Some(vhost) = queue.vhost.upgrade() else { return };
-    let mut aftermath = Aftermath::default();
-    let is_unused = queue.on_timer(&vhost, now, &mut aftermath);
-    aftermath.carry_out(&vhost);
-    if is_unused {
-        // It may have been used meanwhile: then it stays, and that use has armed the timer anew.
-        let _ = vhost.delete_queue(queue, Condition::Expired { now });
     }
 }

@@ -1,4 +1,5 @@
-//! The firehose: while it is on, every message that enters and every delivery is copied to `amq.rabbitmq.trace`.
+//! What the firehose tells: while it is on, every message that enters and every delivery is copied to
+//! `amq.rabbitmq.trace`.
 //! Keys, headers and their types are RabbitMQ's (its documentation, "Firehose Tracer", and recordings).
 
 use std::sync::Arc;
@@ -6,21 +7,24 @@ use std::sync::Arc;
 use amqp::properties::Properties;
 use amqp::table::{FieldTable, RawTable, Value};
 
-use crate::link::{Consumer, Link};
-use crate::message::{Incoming, Message, Parts};
-use crate::queue::delivery::Batch;
-use crate::queue::{Aftermath, Queue};
-use crate::session::card::ConnectionCard;
-use crate::vhost::Vhost;
+use crate::message::{Message, Parts};
 
 /// The exchange traces go to. What is published there is not traced again.
 pub(crate) const EXCHANGE: &str = "amq.rabbitmq.trace";
 
 /// One event to be published.
 pub(crate) struct Trace {
-    key: String,
-    headers: FieldTable,
-    body: Message,
+    pub(crate) key: String,
+    pub(crate) headers: FieldTable,
+    pub(crate) body: Message,
+}
+
+/// Whom a message came from or went to.
+pub(crate) struct Channel<'a> {
+    pub(crate) vhost: &'a str,
+    pub(crate) connection: &'a str,
+    pub(crate) number: u16,
+    pub(crate) user: &'a str,
 }
 
 fn text(text: impl AsRef<[u8]>) -> Value {
@@ -29,17 +33,9 @@ fn text(text: impl AsRef<[u8]>) -> Value {
 
 impl Trace {
     /// A message came in, for the queues of these names (whether or not they exist).
-    pub(crate) fn publish(
-        card: &ConnectionCard,
-        channel: u16,
-        parts: &Parts<'_>,
-        addressees: &[Arc<str>],
-    ) -> Self {
+    pub(crate) fn publish(channel: &Channel<'_>, parts: &Parts<'_>, addressees: &[Arc<str>]) -> Self {
         let mut headers = common(parts);
-        headers.insert("vhost", text(card.vhost.get().map_or("", |vhost| &vhost.name)));
-        headers.insert("connection", text(&card.name));
-        headers.insert("channel", Value::I32(channel.into()));
-        headers.insert("user", text(card.identity.get().map_or("", |identity| &identity.name)));
+        channel.describe(&mut headers);
         // Answers to a client's own requests go past the queues.
         let names = addressees.iter().filter(|name| !name.starts_with("amq.rabbitmq.reply-to."));
         let names = names.map(|name| text(name.as_bytes())).collect();
@@ -48,35 +44,21 @@ impl Trace {
         Trace { key, headers, body: Message::new(parts) }
     }
 
-    /// A consumer was given a message.
-    pub(crate) fn delivery(queue: &Queue, consumer: &Consumer, parts: &Parts<'_>, redelivered: bool) -> Self {
-        Self::delivered(queue, (&consumer.link, consumer.channel, &consumer.user), parts, redelivered)
-    }
-
-    /// `basic.get` was given a message.
-    pub(crate) fn got(
-        queue: &Queue,
-        whom: (&Arc<Link>, u16, &Arc<str>),
-        parts: &Parts<'_>,
-        redelivered: bool,
-    ) -> Self {
-        Self::delivered(queue, whom, parts, redelivered)
-    }
-
-    fn delivered(
-        queue: &Queue,
-        (link, channel, user): (&Arc<Link>, u16, &Arc<str>),
-        parts: &Parts<'_>,
-        redelivered: bool,
-    ) -> Self {
+    /// A consumer, or `basic.get`, was given a message.
+    pub(crate) fn delivery(queue: &str, channel: &Channel<'_>, parts: &Parts<'_>, redelivered: bool) -> Self {
         let mut headers = common(parts);
         headers.insert("redelivered", Value::I32(redelivered.into()));
-        let vhost = queue.vhost.upgrade();
-        headers.insert("vhost", text(vhost.as_ref().map_or("", |vhost| &vhost.name)));
-        headers.insert("connection", text(link.name()));
-        headers.insert("channel", Value::I32(channel.into()));
-        headers.insert("user", text(user.as_bytes()));
-        Trace { key: format!("deliver.{}", queue.name), headers, body: Message::new(parts) }
+        channel.describe(&mut headers);
+        Trace { key: format!("deliver.{queue}"), headers, body: Message::new(parts) }
+    }
+}
+
+impl Channel<'_> {
+    fn describe(&self, headers: &mut FieldTable) {
+        headers.insert("vhost", text(self.vhost));
+        headers.insert("connection", text(self.connection));
+        headers.insert("channel", Value::I32(self.number.into()));
+        headers.insert("user", text(self.user));
     }
 }
 
@@ -117,36 +99,4 @@ fn described(properties: &Properties<'_>, headers: Option<RawTable<'_>>) -> Fiel
         ("content_type", properties.content_type.map(text)),
     ];
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-/// Sends the events out.
-pub(crate) fn publish(vhost: &Arc<Vhost>, traces: Vec<Trace>) {
-    let Some(exchange) = vhost.find_exchange(EXCHANGE) else { return };
-    // A message that is itself a trace is not traced when it is delivered.
-    let is_trace = |trace: &Trace| trace.body.parts().exchange == EXCHANGE.as_bytes();
-    for mut trace in traces.into_iter().filter(|trace| !is_trace(trace)) {
-        let queues = vhost.route(&exchange, trace.key.as_bytes(), None).queues;
-        if queues.is_empty() {
-            continue;
-        }
-        trace.headers.insert("node", text(vhost.node.as_bytes()));
-        let headers = trace.headers.to_bytes();
-        let mut properties = Vec::new();
-        Properties { headers_raw: Some(&headers), ..Properties::default() }.encode(&mut properties);
-        let parts = Parts {
-            exchange: EXCHANGE.as_bytes(),
-            routing_key: trace.key.as_bytes(),
-            properties: &properties,
-            body: trace.body.parts().body,
-        };
-        let messages = [Incoming::new(parts, false, 0, None)];
-        // The trace's own deliveries are not traced: that would never end.
-        let batch = Batch { vhost, messages: &messages, now: crate::clock::now_ms(), tracing: false };
-        let mut aftermath = Aftermath::default();
-        for queue in &queues {
-            queue.publish(&batch, &[0], &mut aftermath);
-        }
-        aftermath.traces.clear();
-        aftermath.carry_out(vhost);
-    }
 }

@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::link::{Consumer, Outbox, Refusal};
+use crate::link::{Consumer, Link, Outbox, Refusal};
+
+/// A consumer and the connection it is served by.
+#[derive(Clone)]
+pub(crate) struct Subscription {
+    pub(crate) link: Arc<Link>,
+    pub(crate) consumer: Arc<Consumer>,
+}
 
 /// The consumers of one queue.
 #[derive(Default)]
 pub(crate) struct Consumers {
     /// Sorted by descending priority; whoever was just served stands last among its equals.
-    line: Vec<Arc<Consumer>>,
+    line: Vec<Subscription>,
 }
 
 /// What serving all consumers came to.
@@ -29,26 +36,27 @@ impl Consumers {
         self.line.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Consumer>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscription> {
         self.line.iter()
     }
 
     pub(crate) fn has_exclusive(&self) -> bool {
-        self.line.iter().any(|c| c.exclusive)
+        self.line.iter().any(|s| s.consumer.exclusive)
     }
 
-    pub(crate) fn add(&mut self, consumer: Arc<Consumer>) {
-        let at = self.line.partition_point(|c| c.priority >= consumer.priority);
-        self.line.insert(at, consumer);
+    pub(crate) fn add(&mut self, subscription: Subscription) {
+        let priority = subscription.consumer.priority;
+        let at = self.line.partition_point(|s| s.consumer.priority >= priority);
+        self.line.insert(at, subscription);
     }
 
     pub(crate) fn remove(&mut self, consumer: &Arc<Consumer>) -> bool {
         let before = self.line.len();
-        self.line.retain(|c| !Arc::ptr_eq(c, consumer));
+        self.line.retain(|s| !Arc::ptr_eq(&s.consumer, consumer));
         self.line.len() != before
     }
 
-    pub(crate) fn take_all(&mut self) -> Vec<Arc<Consumer>> {
+    pub(crate) fn take_all(&mut self) -> Vec<Subscription> {
         std::mem::take(&mut self.line)
     }
 
@@ -58,18 +66,18 @@ impl Consumers {
     /// A lone consumer's outbox stays locked for the whole run.
     pub(crate) fn serve(
         &mut self,
-        mut give: impl FnMut(&Arc<Consumer>, &mut Outbox) -> bool,
+        mut give: impl FnMut(&Subscription, &mut Outbox) -> bool,
         mut starve: impl FnMut(&mut Outbox),
     ) -> Served {
         let mut for_room = false;
         let mut at = 0;
-        while let Some(consumer) = self.line.get(at) {
+        while let Some(subscription) = self.line.get(at) {
             let alone = self.line.len() == 1;
-            let mut outbox = consumer.link.lock();
+            let mut outbox = subscription.link.lock();
             let refusal = loop {
-                match outbox.admits(consumer) {
+                match outbox.admits(&subscription.consumer) {
                     Err(refusal) => break Some(refusal),
-                    Ok(()) if !give(consumer, &mut outbox) => return Served::All,
+                    Ok(()) if !give(subscription, &mut outbox) => return Served::All,
                     Ok(()) if alone => {}
                     Ok(()) => break None,
                 }
@@ -94,8 +102,8 @@ impl Consumers {
     /// Moves the consumer behind its equals; returns where the next to be asked stands. Those before it have just
     /// refused, and are asked again only after the whole line: a refusal does not change while the queue is locked.
     fn send_to_the_end(&mut self, at: usize) -> usize {
-        let Some(priority) = self.line.get(at).map(|c| c.priority) else { return at };
-        let end = self.line.partition_point(|c| c.priority >= priority);
+        let Some(priority) = self.line.get(at).map(|s| s.consumer.priority) else { return at };
+        let end = self.line.partition_point(|s| s.consumer.priority >= priority);
         if let Some(equals) = self.line.get_mut(at..end) {
             equals.rotate_left(1);
         }

@@ -1,14 +1,12 @@
 //! The end of a queue. Whether it may go is judged under its lock, and in the same breath it takes nothing any more:
 //! what comes in between does not go with it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::consumers::Subscription;
 use super::ready::Ready;
 use super::{Queue, State};
-use crate::link::Consumer;
 use crate::message::Stored;
-use crate::vhost::Vhost;
 
 /// On what condition a queue is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub(crate) struct Remains {
     /// Messages that were ready.
     pub(crate) messages: u64,
     ready: Ready,
-    pub(crate) consumers: Vec<Arc<Consumer>>,
+    pub(crate) consumers: Vec<Subscription>,
 }
 
 impl Remains {
@@ -53,7 +51,7 @@ impl Remains {
 
 impl Queue {
     /// Marks the queue deleted if the condition holds, and empties it. Its name and its record are the caller's.
-    pub(crate) fn condemn(&self, condition: Condition, vhost: &Vhost) -> Result<Remains, Kept> {
+    pub(crate) fn condemn(&self, condition: Condition) -> Result<Remains, Kept> {
         let mut state = self.lock();
         if self.is_deleted() {
             return Err(Kept::Gone);
@@ -62,10 +60,10 @@ impl Queue {
         self.deleted.store(true, Ordering::Release);
         let messages = state.ready.tally().messages;
         let ready = std::mem::replace(&mut state.ready, Ready::new(None));
-        state.report_memory(vhost);
+        state.report_memory(&self.ground);
         let consumers = state.consumers.take_all();
         drop(state);
-        self.relieve();
+        self.held_back.relieve();
         Ok(Remains { messages, ready, consumers })
     }
 

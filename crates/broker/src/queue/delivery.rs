@@ -5,22 +5,16 @@
 
 use std::sync::Arc;
 
-use super::consumers::Served;
-use super::{Aftermath, Entry, Queue, State};
+use super::consumers::{Served, Subscription};
+use super::{Queue, State};
 use crate::clock::now_ms;
-use crate::link::{Consumer, Delivery, Outbox};
-use crate::message::{Incoming, Stored};
-use crate::trace::Trace;
-use crate::vhost::Vhost;
-
-/// A backlog at which publishers wait a little, as long as consumers are at work on it.
-pub(super) const BUSY_BACKLOG: u64 = 10_000;
-/// Consumers that got nothing for this long are not at work.
-const IDLE_MS: u64 = 100;
+use crate::flow::backlog;
+use crate::link::{Delivery, Effects, Outbox, QueueType};
+use crate::message::{Entry, Incoming, Parts, Stored};
+use crate::trace::{Channel, Trace};
 
 /// What all messages of one batch share.
 pub(crate) struct Batch<'a, 'b> {
-    pub(crate) vhost: &'a Arc<Vhost>,
     pub(crate) messages: &'a [Incoming<'b>],
     /// Milliseconds since the epoch.
     pub(crate) now: u64,
@@ -29,67 +23,68 @@ pub(crate) struct Batch<'a, 'b> {
 
 impl Queue {
     /// Takes the messages `picks` of a batch.
-    pub(crate) fn publish(self: &Arc<Self>, batch: &Batch<'_, '_>, picks: &[u32], aftermath: &mut Aftermath) {
+    pub(crate) fn publish(self: &Arc<Self>, batch: &Batch<'_, '_>, picks: &[u32], effects: &mut Effects) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let mut messages = picks.iter().filter_map(|at| batch.messages.get(*at as usize));
         if self.is_deleted() {
-            messages.for_each(|m| self.refuse(m, aftermath));
+            messages.for_each(|m| self.refuse(m, effects));
             return;
         }
         let mut rest = None;
         if state.ready.is_empty() && !state.consumers.is_empty() {
             rest = messages.next();
             let State { consumers, unacked, next_seq, .. } = &mut *state;
-            let give = |consumer: &Arc<Consumer>, outbox: &mut Outbox| {
+            let give = |to: &Subscription, outbox: &mut Outbox| {
                 let Some(message) = rest else { return false };
-                aftermath.wake(&consumer.link);
+                let consumer = &to.consumer;
+                effects.wake(to.link.waker());
                 let tag = outbox.deliver(consumer, &Delivery { parts: message.parts(), redelivered: false });
                 if batch.tracing {
-                    aftermath.traces.push(Trace::delivery(self, consumer, &message.parts(), false));
+                    effects.traces.push(self.trace(to, &message.parts(), false));
                 }
                 if consumer.no_ack {
-                    self.refuse(message, aftermath);
+                    self.refuse(message, effects);
                 } else {
                     let entry = self.entry(message, batch.now, next_seq);
                     unacked.add(&entry);
-                    outbox.track(tag, self, consumer, entry);
+                    outbox.track(tag, self.as_any_type(), consumer, entry);
                 }
                 rest = messages.next();
                 true
             };
-            let served = consumers.serve(give, |outbox| outbox.starve(self));
+            let served = consumers.serve(give, |outbox| outbox.starve(self.as_any_type()));
             state.last_delivery = batch.now;
             if served == (Served::Stopped { for_room: true }) {
-                aftermath.pressure = Some(Arc::clone(self));
+                effects.backlog = Some(Arc::clone(self) as Arc<_>);
             }
         } else if !state.consumers.is_empty() && !state.ready.is_empty() {
             // Consumers are served in order: the line first.
-            self.pump_locked(state, batch.vhost, batch.now, aftermath);
+            self.pump_locked(state, batch.now, effects);
         }
         let mut pushed = false;
         for message in rest.into_iter().chain(messages) {
             let mut entry = self.entry(message, batch.now, &mut state.next_seq);
-            self.page_out(&mut entry, &state.ready, batch.vhost);
+            self.page_out(&mut entry, &state.ready);
             state.ready.push_back(entry);
             pushed = true;
         }
         if pushed {
-            self.after_push(state, batch, aftermath);
+            self.after_push(state, batch, effects);
         }
-        state.report_memory(batch.vhost);
+        state.report_memory(&self.ground);
     }
 
-    fn after_push(self: &Arc<Self>, state: &mut State, batch: &Batch<'_, '_>, aftermath: &mut Aftermath) {
+    fn after_push(self: &Arc<Self>, state: &mut State, batch: &Batch<'_, '_>, effects: &mut Effects) {
         if !state.consumers.is_empty() {
-            self.pump_locked(state, batch.vhost, batch.now, aftermath);
-            let at_work = batch.now.saturating_sub(state.last_delivery) < IDLE_MS;
-            if at_work && state.ready.tally().messages > BUSY_BACKLOG {
-                aftermath.pressure = Some(Arc::clone(self));
+            self.pump_locked(state, batch.now, effects);
+            let messages = state.ready.tally().messages;
+            if backlog::is_worth_waiting_for(messages, state.last_delivery, batch.now) {
+                effects.backlog = Some(Arc::clone(self) as Arc<_>);
             }
         }
         if state.ready.next_expiry().is_some_and(|at| at < state.timer_at) {
-            self.arm_timer(state);
+            self.arm_timer(state, effects);
         }
     }
 
@@ -112,76 +107,82 @@ impl Queue {
         }
     }
 
+    /// This queue, for whoever need not know its type.
+    #[inline]
+    pub(super) fn as_any_type(self: &Arc<Self>) -> Arc<dyn QueueType> {
+        Arc::clone(self) as Arc<dyn QueueType>
+    }
+
+    fn trace(&self, to: &Subscription, parts: &Parts<'_>, redelivered: bool) -> Trace {
+        let channel = Channel {
+            vhost: &self.ground.vhost,
+            connection: to.link.name(),
+            number: to.consumer.channel,
+            user: &to.consumer.user,
+        };
+        Trace::delivery(&self.name, &channel, parts, redelivered)
+    }
+
     /// This queue is done with a message it never held.
-    fn refuse(&self, message: &Incoming<'_>, aftermath: &mut Aftermath) {
+    fn refuse(&self, message: &Incoming<'_>, effects: &mut Effects) {
         if let Some(stored) = message.stored.get().filter(|_| self.durable) {
-            aftermath.settled.push((self.id, stored));
+            effects.settled.push((self.id, stored));
         }
     }
 
     /// Serves consumers from the line, for as long as both last.
-    pub(crate) fn pump(self: &Arc<Self>, vhost: &Arc<Vhost>, aftermath: &mut Aftermath) {
+    pub(crate) fn serve(self: &Arc<Self>, effects: &mut Effects) {
         let mut state = self.lock();
         if !self.is_deleted() {
-            self.pump_locked(&mut state, vhost, now_ms(), aftermath);
+            self.pump_locked(&mut state, now_ms(), effects);
         }
     }
 
-    pub(super) fn pump_locked(
-        self: &Arc<Self>,
-        state: &mut State,
-        vhost: &Arc<Vhost>,
-        now: u64,
-        aftermath: &mut Aftermath,
-    ) {
+    pub(super) fn pump_locked(self: &Arc<Self>, state: &mut State, now: u64, effects: &mut Effects) {
         if state.ready.is_empty() || state.consumers.is_empty() {
             return;
         }
-        self.drop_expired(state, now, aftermath);
-        let tracing = vhost.is_tracing();
+        self.drop_expired(state, now, effects);
+        let tracing = self.ground.is_tracing();
         let State { ready, consumers, unacked, last_delivery, .. } = &mut *state;
-        let give = |consumer: &Arc<Consumer>, outbox: &mut Outbox| {
-            let Some(entry) = pop_live(self, ready, now, aftermath) else { return false };
+        let give = |to: &Subscription, outbox: &mut Outbox| {
+            let consumer = &to.consumer;
+            let Some(entry) = pop_live(self.id, ready, now, effects) else { return false };
             let Some(message) = &entry.message else { return false };
-            aftermath.wake(&consumer.link);
+            effects.wake(to.link.waker());
             let redelivered = entry.stored.has(Stored::REDELIVERED);
             let tag = outbox.deliver(consumer, &Delivery { parts: message.parts(), redelivered });
             if tracing {
-                aftermath.traces.push(Trace::delivery(self, consumer, &message.parts(), redelivered));
+                effects.traces.push(self.trace(to, &message.parts(), redelivered));
             }
             if consumer.no_ack {
-                aftermath.settle(self, &entry);
+                effects.settle(self.id, &entry);
             } else {
                 unacked.add(&entry);
-                outbox.track(tag, self, consumer, entry);
+                outbox.track(tag, self.as_any_type(), consumer, entry);
             }
             *last_delivery = now;
             true
         };
-        let served = consumers.serve(give, |outbox| outbox.starve(self));
+        let served = consumers.serve(give, |outbox| outbox.starve(self.as_any_type()));
         if served == Served::All && state.ready.front().is_some_and(|e| e.message.is_none()) {
-            self.want_loading(state, now, aftermath);
+            self.want_loading(state, now, effects);
         }
-        if state.ready.tally().messages <= BUSY_BACKLOG / 2 {
-            self.relieve();
+        if backlog::is_worked_off(state.ready.tally().messages) {
+            self.held_back.relieve();
         }
-        state.report_memory(vhost);
+        state.report_memory(&self.ground);
     }
 }
 
 /// The head of the line if it is in memory; what has expired is dropped on the way.
-fn pop_live(
-    queue: &Queue,
-    ready: &mut super::ready::Ready,
-    now: u64,
-    aftermath: &mut Aftermath,
-) -> Option<Entry> {
+fn pop_live(queue: u64, ready: &mut super::ready::Ready, now: u64, effects: &mut Effects) -> Option<Entry> {
     loop {
         let head = ready.front()?;
         if head.expires_at > now {
             head.message.as_ref()?;
             return ready.pop_front();
         }
-        aftermath.settle(queue, &ready.pop_front()?);
+        effects.settle(queue, &ready.pop_front()?);
     }
 }

@@ -8,17 +8,21 @@
 //! | [`settlement`] | acknowledgements, requeues, purges |
 //! | [`paging`] | what lies on disk only, and reading it back in time |
 //! | [`deletion`] | its end, judged and done in one step |
+//! | [`ground`] | what it stands on: store, memory, names |
+//! | [`queue_type`] | the queue as connections and publishers know it |
 //! | [`arguments`] | `x-` arguments: what is accepted, what two declarations have to share |
 //!
 //! A queue has one lock. It is taken once for a batch of messages; under it consumers' outboxes are locked one
-//! at a time, and nothing is awaited. What must not happen under the lock (waking tasks, settling records in the
-//! log, publishing traces) is gathered in an [`Aftermath`] and done when it is free.
+//! at a time, and nothing is awaited. What must not happen under the lock is left as plain data in [`Effects`], and
+//! carried out by the vhost when it is free. A queue knows no vhost: it stands on its [`Ground`].
 
 pub(crate) mod arguments;
 pub(crate) mod consumers;
 pub(crate) mod deletion;
 pub(crate) mod delivery;
+pub(crate) mod ground;
 pub(crate) mod paging;
+mod queue_type;
 pub(crate) mod ready;
 pub(crate) mod settlement;
 
@@ -30,13 +34,12 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use self::arguments::Arguments;
 use self::consumers::Consumers;
-pub(crate) use self::ready::Entry;
+pub(crate) use self::ground::Ground;
 use self::ready::{Ready, Tally};
 use crate::clock::now_ms;
-use crate::link::Link;
-use crate::message::Stored;
-use crate::trace::Trace;
-use crate::vhost::Vhost;
+use crate::flow::HeldBack;
+use crate::link::{Effects, QueueType};
+use crate::message::Entry;
 
 /// What a queue is from its declaration to its end.
 pub(crate) struct Queue {
@@ -49,14 +52,13 @@ pub(crate) struct Queue {
     pub(crate) owner: Option<Owner>,
     pub(crate) table: FieldTable,
     pub(crate) arguments: Arguments,
-    pub(crate) vhost: Weak<Vhost>,
+    pub(crate) ground: Arc<Ground>,
     /// Size of the declaration's record in the log, 0 where there is none.
     pub(crate) record_size: u32,
     state: Mutex<State>,
     deleted: AtomicBool,
     /// Publishers that wait for this queue's consumers to catch up.
-    held_back: Mutex<Vec<Arc<Link>>>,
-    has_held_back: AtomicBool,
+    held_back: HeldBack,
     pub(crate) counters: Counters,
 }
 
@@ -94,48 +96,6 @@ pub(crate) struct State {
     reported: i64,
 }
 
-/// What is left to do once the queue's lock is free.
-#[derive(Default)]
-pub(crate) struct Aftermath {
-    wake: Vec<Arc<Link>>,
-    settled: Vec<(u64, Stored)>,
-    pub(crate) traces: Vec<Trace>,
-    load: Vec<Arc<Queue>>,
-    /// The busiest queue this batch met that its publisher should wait for.
-    pub(crate) pressure: Option<Arc<Queue>>,
-}
-
-impl Aftermath {
-    fn wake(&mut self, link: &Arc<Link>) {
-        if !self.wake.iter().any(|l| Arc::ptr_eq(l, link)) {
-            self.wake.push(Arc::clone(link));
-        }
-    }
-
-    /// The record of a message that this queue is done with.
-    fn settle(&mut self, queue: &Queue, entry: &Entry) {
-        if entry.stored.id != 0 {
-            self.settled.push((queue.id, entry.stored));
-        }
-    }
-
-    /// Does what was gathered: log first, then consumers, then traces (which may publish).
-    pub(crate) fn carry_out(&mut self, vhost: &Arc<Vhost>) {
-        if !self.settled.is_empty() {
-            vhost.store.settle(&mut self.settled);
-        }
-        for link in self.wake.drain(..) {
-            link.wake();
-        }
-        for queue in self.load.drain(..) {
-            queue.start_loading(vhost);
-        }
-        if !self.traces.is_empty() {
-            crate::trace::publish(vhost, std::mem::take(&mut self.traces));
-        }
-    }
-}
-
 /// How a queue is declared.
 pub(crate) struct Declaration {
     pub(crate) name: Arc<str>,
@@ -149,7 +109,7 @@ pub(crate) struct Declaration {
 }
 
 impl Queue {
-    pub(crate) fn new(declaration: Declaration, vhost: Weak<Vhost>) -> Arc<Self> {
+    pub(crate) fn new(declaration: Declaration, ground: Arc<Ground>) -> Arc<Self> {
         let Declaration { name, id, record_size, durable, auto_delete, owner, table, arguments } =
             declaration;
         let state = State {
@@ -173,12 +133,11 @@ impl Queue {
             owner,
             table,
             arguments,
-            vhost,
+            ground,
             record_size,
             state: Mutex::new(state),
             deleted: AtomicBool::new(false),
-            held_back: Mutex::new(Vec::new()),
-            has_held_back: AtomicBool::new(false),
+            held_back: HeldBack::default(),
             counters: Counters::default(),
         })
     }
@@ -205,97 +164,61 @@ impl Queue {
     }
 
     /// Arms the timer for what a restart brought back.
-    pub(crate) fn rearm(self: &Arc<Self>) {
+    pub(crate) fn rearm(self: &Arc<Self>, effects: &mut Effects) {
         let mut state = self.lock();
-        self.arm_timer(&mut state);
+        self.arm_timer(&mut state, effects);
     }
 
     /// Notes a use that starts `x-expires` anew, and arms the timer for it.
-    pub(crate) fn touch(self: &Arc<Self>) {
+    pub(crate) fn touch(self: &Arc<Self>, effects: &mut Effects) {
         if self.arguments.expires_ms.is_some() {
             let mut state = self.lock();
             state.last_used = now_ms();
-            self.arm_timer(&mut state);
+            self.arm_timer(&mut state, effects);
         }
     }
 
     /// Sees to it that the timer comes when the head expires or the queue has been unused for too long.
-    pub(crate) fn arm_timer(self: &Arc<Self>, state: &mut State) {
+    pub(crate) fn arm_timer(self: &Arc<Self>, state: &mut State, effects: &mut Effects) {
         let unused = self.arguments.expires_ms.filter(|_| state.consumers.is_empty());
         let unused = unused.map(|ms| state.last_used.saturating_add(ms));
         let Some(at) = [unused, state.ready.next_expiry()].into_iter().flatten().min() else { return };
         if at < state.timer_at {
             state.timer_at = at;
-            if let Some(vhost) = self.vhost.upgrade() {
-                vhost.timers.schedule(at, Arc::downgrade(self));
-            }
+            effects.arm.push((at, Arc::downgrade(self) as Weak<dyn QueueType>));
         }
     }
 
-    /// The timer came: drops what has expired, and tries again what could not be read. Returns whether the queue itself has.
-    pub(crate) fn on_timer(
-        self: &Arc<Self>,
-        vhost: &Arc<Vhost>,
-        now: u64,
-        aftermath: &mut Aftermath,
-    ) -> bool {
+    /// The timer came: drops what has expired, and tries again what could not be read. Returns whether the queue
+    /// itself has expired.
+    pub(crate) fn expire(self: &Arc<Self>, now: u64, effects: &mut Effects) -> bool {
         let mut state = self.lock();
         state.timer_at = u64::MAX;
-        self.drop_expired(&mut state, now, aftermath);
+        self.drop_expired(&mut state, now, effects);
         if state.load_at != 0 && state.load_at <= now && !self.is_deleted() {
             state.load_at = 0;
-            self.pump_locked(&mut state, vhost, now, aftermath);
+            self.pump_locked(&mut state, now, effects);
         }
         let unused_for = now.saturating_sub(state.last_used);
         if state.consumers.is_empty() && self.arguments.expires_ms.is_some_and(|ms| unused_for >= ms) {
             return true;
         }
-        self.arm_timer(&mut state);
+        self.arm_timer(&mut state, effects);
         false
     }
 
-    fn drop_expired(self: &Arc<Self>, state: &mut State, now: u64, aftermath: &mut Aftermath) {
+    fn drop_expired(self: &Arc<Self>, state: &mut State, now: u64, effects: &mut Effects) {
         while let Some(entry) = state.ready.pop_expired(now) {
-            aftermath.settle(self, &entry);
+            effects.settle(self.id, &entry);
         }
-    }
-
-    /// Lets the publishers go on that wait for this queue.
-    pub(crate) fn relieve(&self) {
-        if self.has_held_back.swap(false, Ordering::AcqRel) {
-            for link in self.held_back.lock().drain(..) {
-                link.wake();
-            }
-        }
-    }
-
-    /// Whether its consumers have more to do than they can take at once.
-    pub(crate) fn is_pressed(&self) -> bool {
-        let state = self.lock();
-        !state.consumers.is_empty() && state.ready.tally().messages > delivery::BUSY_BACKLOG / 2
-    }
-
-    /// Whether some consumer is at work: clients that have left their deliveries unread for `stuck` are not.
-    pub(crate) fn is_worth_waiting_for(&self, stuck: std::time::Duration) -> bool {
-        let state = self.lock();
-        state.consumers.iter().any(|consumer| !consumer.link.lock().is_stuck(stuck))
-    }
-
-    /// Wakes this connection at the next [`relieve`](Self::relieve).
-    pub(crate) fn hold_back(&self, link: &Arc<Link>) {
-        let mut held_back = self.held_back.lock();
-        if !held_back.iter().any(|held| Arc::ptr_eq(held, link)) {
-            held_back.push(Arc::clone(link));
-        }
-        self.has_held_back.store(true, Ordering::Release);
     }
 }
 
 impl State {
     /// Settles the node's account of memory with this queue's.
-    fn report_memory(&mut self, vhost: &Vhost) {
+    fn report_memory(&mut self, ground: &Ground) {
         let held = i64::try_from(self.ready.memory()).unwrap_or(i64::MAX);
-        vhost.memory.changed(held - self.reported);
+        ground.memory.changed(held - self.reported);
         self.reported = held;
     }
 

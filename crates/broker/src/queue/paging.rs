@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::ready::Ready;
-use super::{Aftermath, Entry, Queue, State};
-use crate::message::{Message, Stored};
+use super::{Queue, State};
+use crate::link::Effects;
+use crate::message::{Entry, Message, Stored};
 use crate::store::Unread;
-use crate::vhost::Vhost;
 
 /// Bytes of persistent messages a queue with a backlog keeps in memory.
 const MEMORY_PER_QUEUE: u64 = 4 << 20;
@@ -23,14 +23,14 @@ const LOAD_AGAIN_MS: u64 = 1000;
 
 impl Queue {
     /// Drops the message from memory if it is better off on disk.
-    pub(super) fn page_out(&self, entry: &mut Entry, ready: &Ready, vhost: &Vhost) {
+    pub(super) fn page_out(&self, entry: &mut Entry, ready: &Ready) {
         if entry.stored.is_in_log() {
-            if ready.memory() >= MEMORY_PER_QUEUE || vhost.memory.is_over_budget() {
+            if ready.memory() >= MEMORY_PER_QUEUE || self.ground.memory.is_over_budget() {
                 entry.message = None;
             }
-        } else if vhost.memory.is_over_budget()
+        } else if self.ground.memory.is_over_budget()
             && let Some(message) = &entry.message
-            && let Some(place) = vhost.store.page_out(message)
+            && let Some(place) = self.ground.store.page_out(message)
         {
             entry.stored = Stored { flags: entry.stored.flags | place.flags, ..place };
             entry.message = None;
@@ -39,20 +39,15 @@ impl Queue {
     }
 
     /// Asks for the head of the line to be read, unless that is on its way.
-    pub(super) fn want_loading(self: &Arc<Self>, state: &mut State, now: u64, aftermath: &mut Aftermath) {
+    pub(super) fn want_loading(self: &Arc<Self>, state: &mut State, now: u64, effects: &mut Effects) {
         if !state.loading && state.load_at <= now {
             state.loading = true;
-            aftermath.load.push(Arc::clone(self));
+            effects.load.push(self.as_any_type());
         }
     }
 
-    /// Reads the next messages on a thread that may wait for the disk.
-    pub(super) fn start_loading(self: &Arc<Self>, vhost: &Arc<Vhost>) {
-        let (queue, vhost_) = (Arc::clone(self), Arc::clone(vhost));
-        vhost.runtime.spawn_blocking(move || queue.load_next(&vhost_));
-    }
-
-    fn load_next(self: &Arc<Self>, vhost: &Arc<Vhost>) {
+    /// Reads the next messages. Blocks on the disk.
+    pub(super) fn load_next(self: &Arc<Self>, effects: &mut Effects) {
         let mut wanted: Vec<(u64, u8, Stored)> = Vec::new();
         let mut bytes = 0;
         for entry in self.lock().ready.iter().filter(|e| e.message.is_none()).take(LOAD_MESSAGES) {
@@ -64,13 +59,12 @@ impl Queue {
         }
         let places: Vec<Stored> = wanted.iter().map(|(_, _, stored)| *stored).collect();
         let mut loaded: Vec<Result<Message, Unread>> = vec![Err(Unread::Failed); wanted.len()];
-        vhost.store.load(&places, &mut |at, message| {
+        self.ground.store.load(&places, &mut |at, message| {
             if let Some(place) = loaded.get_mut(at) {
                 *place = message;
             }
         });
         self.counters.disk_reads.fetch_add(wanted.len() as u64, Ordering::Relaxed);
-        let mut aftermath = Aftermath::default();
         let mut state = self.lock();
         state.loading = false;
         let now = crate::clock::now_ms();
@@ -81,7 +75,7 @@ impl Queue {
                 // Reported by the store, with file and offset. It can never be delivered.
                 Err(Unread::Damaged) => {
                     if let Some(entry) = state.ready.remove(seq, priority) {
-                        aftermath.settle(self, &entry);
+                        effects.settle(self.id, &entry);
                     }
                 }
                 Err(Unread::Settled) => {}
@@ -90,30 +84,28 @@ impl Queue {
         }
         if failed {
             state.load_at = now + LOAD_AGAIN_MS;
-            vhost.timers.schedule(state.load_at, Arc::downgrade(self));
+            effects.arm.push((state.load_at, Arc::downgrade(&self.as_any_type())));
         }
         if !self.is_deleted() {
-            self.pump_locked(&mut state, vhost, now, &mut aftermath);
+            self.pump_locked(&mut state, now, effects);
         }
-        drop(state);
-        aftermath.carry_out(vhost);
     }
 
     /// Reads the head in place, for `basic.get`; a head that cannot be read is dropped, and the next one tried.
-    pub(super) fn read_head(&self, state: &mut State, vhost: &Vhost, aftermath: &mut Aftermath) {
+    pub(super) fn read_head(&self, state: &mut State, effects: &mut Effects) {
         while let Some(head) = state.ready.front() {
             if head.message.is_some() {
                 return;
             }
             let (seq, priority, place) = (head.seq, head.priority, head.stored);
             let mut read = Err(Unread::Failed);
-            vhost.store.load(&[place], &mut |_, message| read = message);
+            self.ground.store.load(&[place], &mut |_, message| read = message);
             self.counters.disk_reads.fetch_add(1, Ordering::Relaxed);
             match read {
                 Ok(message) => state.ready.load(seq, priority, message),
                 Err(Unread::Damaged) => {
                     if let Some(entry) = state.ready.remove(seq, priority) {
-                        aftermath.settle(self, &entry);
+                        effects.settle(self.id, &entry);
                     }
                 }
                 Err(Unread::Settled | Unread::Failed) => return,

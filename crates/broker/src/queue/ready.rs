@@ -2,28 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::message::{Message, Stored};
-
-/// Where a message stands in its queue, and where it lies.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    /// Order of arrival in the queue; a requeued message goes back to its place by it.
-    pub(crate) seq: u64,
-    pub(crate) stored: Stored,
-    pub(crate) priority: u8,
-    /// Milliseconds since the epoch after which the message is dead; `u64::MAX` is never.
-    pub(crate) expires_at: u64,
-    /// Length of the body, for accounting when the message is not in memory.
-    pub(crate) body_len: u32,
-    /// `None`: it lies on disk only and is read when its turn comes.
-    pub(crate) message: Option<Message>,
-}
-
-impl Entry {
-    fn memory(&self) -> u64 {
-        self.message.as_ref().map_or(0, |m| m.len() as u64)
-    }
-}
+use crate::message::{Entry, Message};
 
 /// Number and bytes of some messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -201,7 +180,7 @@ impl Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Parts;
+    use crate::message::{Parts, Stored};
 
     fn entry(seq: u64, priority: u8) -> Entry {
         let message = Message::new(&Parts { body: &seq.to_be_bytes(), ..Parts::default() });

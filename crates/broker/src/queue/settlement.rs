@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{Aftermath, Entry, Queue};
+use super::Queue;
+use super::consumers::Subscription;
 use crate::clock::now_ms;
-use crate::link::{Consumer, Delivery, Link};
-use crate::message::Stored;
-use crate::trace::Trace;
-use crate::vhost::Vhost;
+use crate::link::{Consumer, Delivery, Effects, Link};
+use crate::message::{Entry, Stored};
+use crate::trace::{Channel, Trace};
 
 /// Why `basic.consume` is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,42 +21,36 @@ pub(crate) enum ConsumeRefusal {
 
 impl Queue {
     /// The messages are done with (acknowledged, or rejected for good).
-    pub(crate) fn acknowledge(
-        self: &Arc<Self>,
-        entries: impl IntoIterator<Item = Entry>,
-        vhost: &Arc<Vhost>,
-        aftermath: &mut Aftermath,
-    ) {
+    pub(super) fn settle(self: &Arc<Self>, entries: impl IntoIterator<Item = Entry>, effects: &mut Effects) {
         let mut state = self.lock();
         for entry in entries {
             state.unacked.subtract(&entry);
-            aftermath.settle(self, &entry);
+            effects.settle(self.id, &entry);
         }
-        self.pump_locked(&mut state, vhost, now_ms(), aftermath);
+        self.pump_locked(&mut state, now_ms(), effects);
     }
 
     /// Puts messages back where they stood, marked as redelivered.
-    pub(crate) fn requeue(
+    pub(super) fn take_back(
         self: &Arc<Self>,
         entries: impl IntoIterator<Item = Entry>,
-        vhost: &Arc<Vhost>,
-        aftermath: &mut Aftermath,
+        effects: &mut Effects,
     ) {
         let mut state = self.lock();
         let deleted = self.is_deleted();
         for mut entry in entries {
             state.unacked.subtract(&entry);
             if deleted {
-                aftermath.settle(self, &entry);
+                effects.settle(self.id, &entry);
             } else {
                 entry.stored.flags |= Stored::REDELIVERED;
                 state.ready.put_back(entry);
             }
         }
         if !deleted {
-            self.pump_locked(&mut state, vhost, now_ms(), aftermath);
-            self.arm_timer(&mut state);
-            state.report_memory(vhost);
+            self.pump_locked(&mut state, now_ms(), effects);
+            self.arm_timer(&mut state, effects);
+            state.report_memory(&self.ground);
         }
     }
 
@@ -65,49 +59,53 @@ impl Queue {
         self: &Arc<Self>,
         (link, channel, user): (&Arc<Link>, u16, &Arc<str>),
         no_ack: bool,
-        vhost: &Arc<Vhost>,
-        aftermath: &mut Aftermath,
+        effects: &mut Effects,
     ) -> bool {
         let mut state = self.lock();
         let now = now_ms();
         state.last_used = now;
-        self.drop_expired(&mut state, now, aftermath);
-        self.read_head(&mut state, vhost, aftermath);
+        self.drop_expired(&mut state, now, effects);
+        self.read_head(&mut state, effects);
         // A head that cannot be read now stays where it is.
         let Some(message) = state.ready.front().and_then(|head| head.message.clone()) else { return false };
         let Some(entry) = state.ready.pop_front() else { return false };
         let redelivered = entry.stored.has(Stored::REDELIVERED);
         let left = u32::try_from(state.ready.tally().messages).unwrap_or(u32::MAX);
         let delivery = Delivery { parts: message.parts(), redelivered };
-        if vhost.is_tracing() {
-            aftermath.traces.push(Trace::got(self, (link, channel, user), &message.parts(), redelivered));
+        if self.ground.is_tracing() {
+            let whose = Channel { vhost: &self.ground.vhost, connection: link.name(), number: channel, user };
+            effects.traces.push(Trace::delivery(&self.name, &whose, &message.parts(), redelivered));
         }
         let keep = if no_ack {
-            aftermath.settle(self, &entry);
+            effects.settle(self.id, &entry);
             None
         } else {
             state.unacked.add(&entry);
             Some(entry)
         };
-        link.lock().deliver_got(channel, self, &delivery, keep, left);
+        link.lock().deliver_got(channel, self.as_any_type(), &delivery, keep, left);
         true
     }
 
     /// Drops what is ready and returns how much that was.
-    pub(crate) fn purge(self: &Arc<Self>, vhost: &Vhost, aftermath: &mut Aftermath) -> u64 {
+    pub(crate) fn purge(&self, effects: &mut Effects) -> u64 {
         let mut state = self.lock();
         let messages = state.ready.tally().messages;
         for entry in state.ready.drain() {
-            aftermath.settle(self, &entry);
+            effects.settle(self.id, &entry);
         }
-        state.report_memory(vhost);
+        state.report_memory(&self.ground);
         drop(state);
-        self.relieve();
+        self.held_back.relieve();
         messages
     }
 
-    /// Lets a consumer in. It is served by the next [`pump`](Self::pump), so that its `consume-ok` goes first.
-    pub(crate) fn add_consumer(&self, consumer: Arc<Consumer>) -> Result<(), ConsumeRefusal> {
+    /// Lets a consumer in. It is served by the next [`serve`](Self::serve), so that its `consume-ok` goes first.
+    pub(crate) fn add_consumer(
+        &self,
+        link: &Arc<Link>,
+        consumer: &Arc<Consumer>,
+    ) -> Result<(), ConsumeRefusal> {
         let mut state = self.lock();
         if self.is_deleted() {
             return Err(ConsumeRefusal::Deleted);
@@ -116,21 +114,21 @@ impl Queue {
             return Err(ConsumeRefusal::Exclusive);
         }
         state.was_consumed = true;
-        state.consumers.add(consumer);
+        state.consumers.add(Subscription { link: Arc::clone(link), consumer: Arc::clone(consumer) });
         Ok(())
     }
 
     /// Lets a consumer go. Returns whether the queue has to go with it (auto-delete).
-    pub(crate) fn remove_consumer(self: &Arc<Self>, consumer: &Arc<Consumer>) -> bool {
+    pub(crate) fn remove_consumer(self: &Arc<Self>, consumer: &Arc<Consumer>, effects: &mut Effects) -> bool {
         let mut state = self.lock();
         let removed = state.consumers.remove(consumer);
         if !removed || !state.consumers.is_empty() {
             return false;
         }
         state.last_used = now_ms();
-        self.arm_timer(&mut state);
+        self.arm_timer(&mut state, effects);
         drop(state);
-        self.relieve();
+        self.held_back.relieve();
         self.auto_delete && !self.is_deleted()
     }
 }

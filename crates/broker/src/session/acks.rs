@@ -6,12 +6,10 @@ use amqp::method::{Method, MethodId, basic};
 use amqp::reply;
 
 use super::Session;
-use super::channel::requeue_all;
 use super::publish::Gathered;
 use super::tx::Verdict;
 use crate::error::{Failure, Outcome};
-use crate::link::Unacked;
-use crate::queue::Aftermath;
+use crate::link::{Effects, Unacked};
 
 /// A `basic.ack` that waits for the end of its batch.
 pub(super) struct GatheredAck {
@@ -37,7 +35,7 @@ impl Session {
     }
 
     /// Settles the gathered acknowledgements.
-    pub(super) fn settle_gathered(&mut self, acks: &mut Vec<GatheredAck>, aftermath: &mut Aftermath) {
+    pub(super) fn settle_gathered(&mut self, acks: &mut Vec<GatheredAck>, effects: &mut Effects) {
         if acks.is_empty() {
             return;
         }
@@ -60,33 +58,30 @@ impl Session {
             }
         }
         drop(outbox);
-        self.acknowledge(settled, aftermath);
+        self.acknowledge(settled, effects);
         for (channel, failure) in failures {
             self.end_by(channel, &failure, ACK);
         }
     }
 
-    pub(super) fn acknowledge(&self, settled: Vec<Unacked>, aftermath: &mut Aftermath) {
-        let Ok(vhost) = self.vhost() else { return };
+    pub(super) fn acknowledge(&self, mut settled: Vec<Unacked>, effects: &mut Effects) {
+        for run in settled.chunk_by_mut(|a, b| Arc::ptr_eq(&a.queue, &b.queue)) {
+            if let Some(queue) = run.first().map(|unacked| Arc::clone(&unacked.queue)) {
+                queue.acknowledge(run, effects);
+            }
+        }
         // Each consumer on the channel has a limit of its own or all share one: the queues of others may have
         // waited for this too.
-        let mut rest = settled.into_iter().peekable();
-        while let Some(first) = rest.next() {
-            let queue = Arc::clone(&first.queue);
-            let run = std::iter::from_fn(|| rest.next_if(|u| Arc::ptr_eq(&u.queue, &queue)));
-            queue.acknowledge(first.entry.into_iter().chain(run.filter_map(|u| u.entry)), vhost, aftermath);
-        }
-        self.serve_limited(aftermath);
+        self.serve_limited(effects);
     }
 
     /// Where consumers share a limit, room made by one is room for all.
-    pub(super) fn serve_limited(&self, aftermath: &mut Aftermath) {
-        let Ok(vhost) = self.vhost() else { return };
+    pub(super) fn serve_limited(&self, effects: &mut Effects) {
         for (number, channel) in &self.channels {
             let limited = self.link.lock().channel(*number).is_some_and(|d| d.prefetch_limit != 0);
             if limited && channel.consumers.len() > 1 {
                 for (_, queue) in channel.consumers.values() {
-                    queue.pump(vhost, aftermath);
+                    queue.serve(effects);
                 }
             }
         }
@@ -108,14 +103,14 @@ impl Session {
             return Ok(());
         }
         let vhost = Arc::clone(self.vhost()?);
-        let mut aftermath = Aftermath::default();
+        let mut effects = Effects::default();
         if requeue {
-            requeue_all(settled, &vhost);
-            self.serve_limited(&mut aftermath);
+            vhost.requeue_all(settled);
+            self.serve_limited(&mut effects);
         } else {
-            self.acknowledge(settled, &mut aftermath);
+            self.acknowledge(settled, &mut effects);
         }
-        aftermath.carry_out(&vhost);
+        vhost.carry_out(&mut effects);
         Ok(())
     }
 
@@ -132,7 +127,7 @@ impl Session {
         if answer {
             self.send(number, &Method::BasicRecoverOk);
         }
-        requeue_all(settled, &vhost);
+        vhost.requeue_all(settled);
         Ok(())
     }
 }

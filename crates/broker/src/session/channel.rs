@@ -13,9 +13,9 @@ use super::confirm::Confirms;
 use super::publish::Assembly;
 use super::tx::Transaction;
 use crate::error::{Failure, Outcome};
-use crate::link::{Consumer, Unacked};
+use crate::link::Consumer;
+use crate::queue::Queue;
 use crate::queue::deletion::Condition;
-use crate::queue::{Aftermath, Queue};
 
 /// One channel of a connection.
 pub(super) struct Channel {
@@ -111,10 +111,7 @@ impl Session {
         let Ok(vhost) = self.vhost() else { return };
         let vhost = Arc::clone(vhost);
         for (_, (consumer, queue)) in consumers {
-            if queue.remove_consumer(&consumer) {
-                // Somebody may have begun to consume meanwhile: then it stays.
-                let _ = vhost.delete_queue(&queue, Condition::Abandoned);
-            }
+            vhost.remove_consumer(&queue, &consumer);
         }
         if let Some(queue) = replies {
             vhost.remove_replies(&queue);
@@ -122,7 +119,7 @@ impl Session {
         if let Some(tx) = tx {
             unacked.extend(tx.abandon(&vhost));
         }
-        requeue_all(unacked, &vhost);
+        vhost.requeue_all(unacked);
     }
 
     /// The connection ends: every channel is released, exclusive queues go.
@@ -158,20 +155,4 @@ impl Session {
         self.answer(number, no_wait, &Method::ConfirmSelectOk);
         Ok(())
     }
-}
-
-/// Puts unacknowledged messages back, a queue at a time.
-pub(super) fn requeue_all(mut unacked: Vec<Unacked>, vhost: &Arc<crate::vhost::Vhost>) {
-    unacked.sort_by_key(|u| u.queue.id);
-    let mut aftermath = Aftermath::default();
-    let mut rest = unacked.into_iter().peekable();
-    while let Some(first) = rest.next() {
-        let queue = Arc::clone(&first.queue);
-        let mut entries: Vec<_> = first.entry.into_iter().collect();
-        while let Some(next) = rest.next_if(|u| u.queue.id == queue.id) {
-            entries.extend(next.entry);
-        }
-        queue.requeue(entries, vhost, &mut aftermath);
-    }
-    aftermath.carry_out(vhost);
 }

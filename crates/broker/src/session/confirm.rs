@@ -55,7 +55,7 @@ impl Session {
             return;
         }
         let Some(vhost) = self.card.vhost.get() else { return };
-        let log = &vhost.store.log;
+        let log = &vhost.store().log;
         let durable = log.durable();
         let failed = log.state() == journal::State::Failed;
         let mut wanted = 0;
@@ -89,7 +89,7 @@ impl Session {
         }
         self.awaits_disk = wanted > 0;
         if wanted > 0 {
-            vhost.store.commit(wanted, self.link.waker());
+            vhost.store().commit(wanted, self.link.waker());
         }
         torn.into_iter().for_each(|number| self.tear(number));
     }

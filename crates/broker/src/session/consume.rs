@@ -11,10 +11,9 @@ use super::Session;
 use super::rights::Kind;
 use crate::access::Right;
 use crate::error::{Failure, Outcome};
-use crate::link::Consumer;
-use crate::queue::deletion::Condition;
+use crate::link::{Consumer, Effects};
+use crate::queue::Queue;
 use crate::queue::settlement::ConsumeRefusal;
-use crate::queue::{Aftermath, Queue};
 
 /// The name under which a client consumes the answers to its own requests.
 pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
@@ -40,9 +39,9 @@ impl Session {
             let queues: Vec<_> =
                 self.channel(number)?.consumers.values().map(|(_, q)| Arc::clone(q)).collect();
             let vhost = Arc::clone(self.vhost()?);
-            let mut aftermath = Aftermath::default();
-            queues.iter().for_each(|queue| queue.pump(&vhost, &mut aftermath));
-            aftermath.carry_out(&vhost);
+            let mut effects = Effects::default();
+            queues.iter().for_each(|queue| queue.serve(&mut effects));
+            vhost.carry_out(&mut effects);
         }
         self.send(number, &Method::BasicQosOk);
         Ok(())
@@ -63,7 +62,6 @@ impl Session {
         let user = Arc::from(self.user());
         let channel = self.channel(number)?;
         let consumer = Arc::new(Consumer {
-            link,
             channel: number,
             tag: tag.clone(),
             no_ack: consume.no_ack,
@@ -74,7 +72,7 @@ impl Session {
             arguments,
             user,
         });
-        queue.add_consumer(Arc::clone(&consumer)).map_err(|refusal| match refusal {
+        queue.add_consumer(&link, &consumer).map_err(|refusal| match refusal {
             ConsumeRefusal::Deleted => Failure::no_queue(&name, &vhost.name),
             ConsumeRefusal::Exclusive => {
                 Failure::refused(format_args!("queue '{name}' in vhost '{}' in exclusive use", vhost.name))
@@ -84,9 +82,9 @@ impl Session {
         channel.card.consumers.fetch_add(1, Ordering::Relaxed);
         let ok = basic::ConsumeOk { consumer_tag: &tag };
         self.answer(number, consume.no_wait, &Method::BasicConsumeOk(ok));
-        let mut aftermath = Aftermath::default();
-        queue.pump(&vhost, &mut aftermath);
-        aftermath.carry_out(&vhost);
+        let mut effects = Effects::default();
+        queue.serve(&mut effects);
+        vhost.carry_out(&mut effects);
         Ok(())
     }
 
@@ -110,9 +108,8 @@ impl Session {
             let is_replies = channel.replies.take_if(|replies| Arc::ptr_eq(replies, &queue)).is_some();
             if is_replies {
                 vhost.remove_replies(&queue);
-            } else if queue.remove_consumer(&consumer) {
-                // Somebody may have begun to consume meanwhile: then it stays.
-                let _ = vhost.delete_queue(&queue, Condition::Abandoned);
+            } else {
+                vhost.remove_consumer(&queue, &consumer);
             }
         }
         let ok = basic::CancelOk { consumer_tag: cancel.consumer_tag };
@@ -143,10 +140,10 @@ impl Session {
         let vhost = Arc::clone(self.vhost()?);
         let queue = vhost.queue(&name)?;
         self.check_owner(&queue)?;
-        let mut aftermath = Aftermath::default();
+        let mut effects = Effects::default();
         let user = Arc::from(self.user());
-        let got = queue.get((&self.link, number, &user), get.no_ack, &vhost, &mut aftermath);
-        aftermath.carry_out(&vhost);
+        let got = queue.get((&self.link, number, &user), get.no_ack, &mut effects);
+        vhost.carry_out(&mut effects);
         if !got {
             self.send(number, &Method::BasicGetEmpty);
         }
@@ -176,7 +173,6 @@ impl Session {
         }
         let queue = vhost.create_replies(&address, owner);
         let consumer = Arc::new(Consumer {
-            link,
             channel: number,
             tag: tag.clone(),
             no_ack: true,
@@ -188,7 +184,7 @@ impl Session {
             user,
         });
         // A queue of our own making refuses nobody.
-        let _ = queue.add_consumer(Arc::clone(&consumer));
+        let _ = queue.add_consumer(&link, &consumer);
         channel.replies = Some(Arc::clone(&queue));
         channel.consumers.insert(tag.clone(), (consumer, queue));
         channel.card.consumers.fetch_add(1, Ordering::Relaxed);

@@ -19,8 +19,8 @@ use tokio::time::Sleep;
 use super::Session;
 use super::card::{ConnectionCard, State};
 use super::handshake::Phase;
+use crate::link::Effects;
 use crate::node::Node;
-use crate::queue::Aftermath;
 
 /// Bytes read at a time at the most.
 const READ_BYTES: usize = 256 * 1024;
@@ -123,9 +123,9 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
             traffic.sent_writes.fetch_add(1, Ordering::Relaxed);
             let starved = self.session.link.wrote(written);
             if let (false, Some(vhost)) = (starved.is_empty(), self.session.card.vhost.get()) {
-                let mut aftermath = Aftermath::default();
-                starved.iter().for_each(|queue| queue.pump(vhost, &mut aftermath));
-                aftermath.carry_out(vhost);
+                let mut effects = Effects::default();
+                starved.into_iter().for_each(|queue| queue.pump(&mut effects));
+                vhost.carry_out(&mut effects);
             }
         }
     }
@@ -177,9 +177,9 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
         }
         if let Some(queue) = self.session.pressure.take() {
             let until = Instant::now() + PRESSURE_TIME;
-            queue.hold_back(&self.session.link);
+            queue.hold_back(self.session.link.waker());
             // Those who do not read at all are not waited for.
-            if queue.is_worth_waiting_for(STUCK_TIME) {
+            if queue.is_consumed(STUCK_TIME) {
                 self.pressed_until = Some(until);
                 self.session.card.set_state(State::Flow);
                 self.clock.as_mut().reset(until.into());

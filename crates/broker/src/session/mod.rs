@@ -44,6 +44,7 @@ pub(crate) use self::io::{Ends, serve};
 use self::publish::Routes;
 use self::rights::RightsCache;
 use crate::error::{Failure, Outcome};
+use crate::flow::Backlog;
 use crate::link::Link;
 use crate::node::Node;
 use crate::vhost::Vhost;
@@ -73,9 +74,9 @@ pub(crate) struct Session {
     /// Confirms or commits wait for the log.
     awaits_disk: bool,
     /// A queue whose consumers this publisher waits for.
-    pressure: Option<Arc<crate::queue::Queue>>,
+    pressure: Option<Arc<dyn Backlog>>,
     /// The one it is waiting for now.
-    pressed_by: Option<Arc<crate::queue::Queue>>,
+    pressed_by: Option<Arc<dyn Backlog>>,
 }
 
 impl Session {
@@ -117,12 +118,12 @@ impl Session {
     /// Whether the log of this publisher's vhost has more than `limit` bytes to write.
     fn log_is_behind(&self, limit: u64) -> bool {
         let vhost = self.card.vhost.get().filter(|_| self.publishes);
-        vhost.is_some_and(|vhost| vhost.store.log.pending_bytes() > limit)
+        vhost.is_some_and(|vhost| vhost.store().log.pending_bytes() > limit)
     }
 
     /// Whether the queue this publisher waits for still has too much to do.
     fn is_pressed(&self) -> bool {
-        self.pressed_by.as_ref().is_some_and(|queue| queue.is_pressed())
+        self.pressed_by.as_ref().is_some_and(|queue| queue.is_busy())
     }
 
     /// The vhost that was opened.

@@ -23,10 +23,11 @@ use super::Session;
 use super::acks::GatheredAck;
 use crate::clock::now_ms;
 use crate::error::{Failure, Outcome};
+use crate::link::Effects;
 use crate::message::{Incoming, Message, Parts};
+use crate::queue::Queue;
 use crate::queue::delivery::Batch;
-use crate::queue::{Aftermath, Queue};
-use crate::trace::Trace;
+use crate::trace::{self, Trace};
 use crate::vhost::Vhost;
 
 /// The class of the only content there is.
@@ -229,8 +230,10 @@ impl Session {
         let once = self.routes.varying(route, &vhost, routing_key, &parsed, &checked.more_keys);
         let queues: &[Arc<Queue>] = once.as_deref().unwrap_or_else(|| self.routes.queues(route));
         let addressees = || self.routes.addressees(route, queues, routing_key, &checked.more_keys);
-        if vhost.is_tracing() && exchange != crate::trace::EXCHANGE.as_bytes() {
-            let trace = Trace::publish(&self.card, number, &message.parts(), &addressees());
+        if vhost.is_tracing() && exchange != trace::EXCHANGE.as_bytes() {
+            let channel =
+                trace::Channel { vhost: &vhost.name, connection: &self.card.name, number, user: self.user() };
+            let trace = Trace::publish(&channel, &message.parts(), &addressees());
             gathered.traces.push(trace);
         }
         if let Some(channel) = self.channels.get_mut(&number)
@@ -305,25 +308,20 @@ impl Session {
             return;
         }
         let Ok(vhost) = self.vhost().cloned() else { return };
-        let mut aftermath = Aftermath::default();
-        aftermath.traces = std::mem::take(&mut gathered.traces);
-        self.settle_gathered(&mut gathered.acks, &mut aftermath);
-        let batch = Batch {
-            vhost: &vhost,
-            messages: &gathered.messages,
-            now: gathered.now,
-            tracing: vhost.is_tracing(),
-        };
+        let traces = std::mem::take(&mut gathered.traces);
+        let mut effects = Effects { traces, ..Effects::default() };
+        self.settle_gathered(&mut gathered.acks, &mut effects);
+        let batch = Batch { messages: &gathered.messages, now: gathered.now, tracing: vhost.is_tracing() };
         for group in &gathered.groups {
-            group.queue.publish(&batch, &group.picks, &mut aftermath);
+            group.queue.publish(&batch, &group.picks, &mut effects);
         }
         gathered.messages.clear();
         gathered.groups.clear();
         gathered.now = 0;
         // What routes remember of their queues' places is void now.
         gathered.batch = self.routes.next_batch();
-        aftermath.carry_out(&vhost);
-        if let Some(queue) = aftermath.pressure.take() {
+        vhost.carry_out(&mut effects);
+        if let Some(queue) = effects.backlog.take() {
             self.pressure = Some(queue);
         }
         if !gathered.confirms.is_empty() {
@@ -362,7 +360,7 @@ pub(super) fn store(
     let of_queue = of_queue.filter(|_| holders.len() == 1);
     let ttl = [message.ttl_ms, of_queue].into_iter().flatten().min();
     let expires_at = ttl.map_or(u64::MAX, |ttl| now.saturating_add(ttl));
-    vhost.store.put(message, &holders, expires_at)
+    vhost.store().put(message, &holders, expires_at)
 }
 
 /// Header and body, if both lie whole in `after` and are what they should be.

@@ -12,9 +12,10 @@ use super::rights::Kind;
 use crate::access::Right;
 use crate::error::{Failure, Outcome};
 use crate::exchange::Destination;
+use crate::link::Effects;
 use crate::queue::arguments::{Invalid, Properties, check_server_named, dead_letter_exchange, difference};
 use crate::queue::deletion::{Condition, Kept};
-use crate::queue::{Aftermath, Arguments, Owner, Queue};
+use crate::queue::{Arguments, Owner, Queue};
 use crate::vhost::Vhost;
 use crate::vhost::declare::{BindingRequest, QueueRequest};
 
@@ -44,7 +45,7 @@ impl Session {
         let queue = if declare.passive {
             let queue = vhost.queue(&name)?;
             self.check_owner(&queue)?;
-            queue.touch();
+            vhost.touch(&queue);
             queue
         } else {
             self.declare_actively(&vhost, &name, declare)?
@@ -78,7 +79,7 @@ impl Session {
             None => self.create(vhost, &name, declare)?,
         };
         self.equivalent(&queue, declare)?;
-        queue.touch();
+        vhost.touch(&queue);
         Ok(queue)
     }
 
@@ -201,9 +202,9 @@ impl Session {
         let vhost = Arc::clone(self.vhost()?);
         let queue = vhost.queue(&name)?;
         self.check_owner(&queue)?;
-        let mut aftermath = Aftermath::default();
-        let messages = queue.purge(&vhost, &mut aftermath);
-        aftermath.carry_out(&vhost);
+        let mut effects = Effects::default();
+        let messages = queue.purge(&mut effects);
+        vhost.carry_out(&mut effects);
         let ok = class::PurgeOk { message_count: u32::try_from(messages).unwrap_or(u32::MAX) };
         self.answer(number, purge.no_wait, &Method::QueuePurgeOk(ok));
         Ok(())

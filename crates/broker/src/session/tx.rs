@@ -18,12 +18,10 @@ use journal::Position;
 
 use super::Session;
 use super::card::ChannelCard;
-use super::channel::requeue_all;
 use super::publish::{Gathered, store};
 use crate::error::{Failure, Outcome};
-use crate::link::{Deliveries, Unacked};
+use crate::link::{Deliveries, Effects, Unacked};
 use crate::message::{Incoming, Message};
-use crate::queue::Aftermath;
 use crate::vhost::Vhost;
 use crate::vhost::route::Queues;
 
@@ -76,7 +74,7 @@ impl Transaction {
         let Incoming { persistent, priority, ttl_ms, .. } = *message;
         let message = message.keep();
         let bytes = i64::try_from(message.len()).unwrap_or(i64::MAX);
-        vhost.memory.changed(bytes);
+        vhost.memory().changed(bytes);
         self.bytes = self.bytes.saturating_add(bytes);
         self.messages.push(Held { message, mandatory, persistent, priority, ttl_ms, addressees });
         self.card.messages_uncommitted.fetch_add(1, Ordering::Relaxed);
@@ -101,7 +99,7 @@ impl Transaction {
     }
 
     fn take_messages(&mut self, vhost: &Vhost) -> Vec<Held> {
-        vhost.memory.changed(-std::mem::take(&mut self.bytes));
+        vhost.memory().changed(-std::mem::take(&mut self.bytes));
         self.card.messages_uncommitted.store(0, Ordering::Relaxed);
         std::mem::take(&mut self.messages)
     }
@@ -228,20 +226,20 @@ impl Session {
     /// Carries out what was decided of deliveries.
     fn settle_held(&mut self, number: u16, vhost: &Arc<Vhost>) {
         let Ok(tx) = self.transaction(number) else { return };
-        let mut aftermath = Aftermath::default();
+        let mut effects = Effects::default();
         for (verdict, deliveries) in tx.take_settlements() {
             if let Some(channel) = self.link.lock().channel(number) {
                 channel.discount(&deliveries);
             }
             match verdict {
-                Verdict::Acknowledged | Verdict::Dropped => self.acknowledge(deliveries, &mut aftermath),
+                Verdict::Acknowledged | Verdict::Dropped => self.acknowledge(deliveries, &mut effects),
                 Verdict::Requeued => {
-                    requeue_all(deliveries, vhost);
-                    self.serve_limited(&mut aftermath);
+                    vhost.requeue_all(deliveries);
+                    self.serve_limited(&mut effects);
                 }
             }
         }
-        aftermath.carry_out(vhost);
+        vhost.carry_out(&mut effects);
     }
 
     /// The disk failed under a commit: the client must not believe in it.
@@ -257,39 +255,22 @@ fn forget(stored: &[(Incoming<'_>, Queues)], vhost: &Vhost) {
         let Some(record) = message.stored.get() else { continue };
         settled.extend(queues.iter().filter(|queue| queue.durable).map(|queue| (queue.id, record)));
     }
-    vhost.store.settle(&mut settled);
+    vhost.store().settle(&mut settled);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Weak;
-
     use super::*;
-    use crate::message::Stored;
-    use crate::queue::{Arguments, Declaration, Entry, Queue};
+    use crate::link::QueueType;
+    use crate::link::tests::{FakeQueue, entry};
 
     fn unacked(tags: impl IntoIterator<Item = u64>) -> Vec<Unacked> {
-        let declaration = Declaration {
-            name: Arc::from("q"),
-            id: 1,
-            record_size: 0,
-            durable: false,
-            auto_delete: false,
-            owner: None,
-            table: amqp::table::FieldTable::new(),
-            arguments: Arguments::default(),
-        };
-        let queue = Queue::new(declaration, Weak::new());
-        let unacked = tags.into_iter().map(|tag| {
-            let entry = Entry {
-                seq: tag,
-                stored: Stored::default(),
-                priority: 0,
-                expires_at: u64::MAX,
-                body_len: 0,
-                message: None,
-            };
-            Unacked { tag, queue: Arc::clone(&queue), consumer: None, entry: Some(entry) }
+        let queue: Arc<dyn QueueType> = FakeQueue::new(1);
+        let unacked = tags.into_iter().map(|tag| Unacked {
+            tag,
+            queue: Arc::clone(&queue),
+            consumer: None,
+            entry: Some(entry(tag)),
         });
         unacked.collect()
     }

@@ -12,7 +12,6 @@ use super::topology::Topology;
 use crate::error::{Failure, Outcome};
 use crate::exchange::routing::sorted_arguments;
 use crate::exchange::{self, BindingKey, Destination, Exchange, ExchangeKind};
-use crate::link::Consumer;
 use crate::queue::deletion::{Condition, Kept, Remains};
 use crate::queue::{self, Arguments, Owner, Queue};
 use crate::store::records::Record;
@@ -61,7 +60,7 @@ impl Vhost {
                 internal: request.internal,
                 arguments: request.arguments.clone(),
             };
-            self.store.define(&record).map_err(|e| Failure::store(&e))?
+            self.store().define(&record).map_err(|e| Failure::store(&e))?
         } else {
             (self.transient_id(), 0)
         };
@@ -93,7 +92,7 @@ impl Vhost {
                 auto_delete: request.auto_delete,
                 arguments: request.table.clone(),
             };
-            self.store.define(&record).map_err(|e| Failure::store(&e))?
+            self.store().define(&record).map_err(|e| Failure::store(&e))?
         } else {
             (self.transient_id(), 0)
         };
@@ -107,10 +106,10 @@ impl Vhost {
             table: request.table,
             arguments: request.arguments,
         };
-        let queue = Queue::new(declaration, Arc::downgrade(self));
+        let queue = Queue::new(declaration, Arc::clone(&self.ground));
         topology.insert_queue(&queue);
         drop(topology);
-        queue.touch();
+        self.touch(&queue);
         Ok(queue)
     }
 
@@ -131,7 +130,7 @@ impl Vhost {
                 key: request.key.to_vec(),
                 arguments: request.arguments.clone(),
             };
-            match self.store.define(&record) {
+            match self.store().define(&record) {
                 Ok(place) => {
                     source.records.write().insert(binding_key(request), place);
                 }
@@ -154,7 +153,7 @@ impl Vhost {
             return Ok(());
         }
         if let Some((id, size)) = source.records.write().remove(&binding_key(request)) {
-            self.store.undefine(id, size);
+            self.store().undefine(id, size);
         }
         topology.unbound(&source, &request.destination);
         topology.changed(&source);
@@ -202,9 +201,9 @@ impl Vhost {
             topology.unbound(exchange, destination);
         }
         for (_, (id, size)) in exchange.records.write().drain() {
-            self.store.undefine(id, size);
+            self.store().undefine(id, size);
         }
-        self.store.undefine(exchange.id, exchange.record_size);
+        self.store().undefine(exchange.id, exchange.record_size);
         self.remove_destination(topology, &Destination::Exchange(Arc::clone(exchange)));
     }
 
@@ -217,7 +216,7 @@ impl Vhost {
                 let mut records = source.records.write();
                 for (key, arguments) in removed {
                     if let Some((id, size)) = records.remove(&key_of(destination, &key, &arguments)) {
-                        self.store.undefine(id, size);
+                        self.store().undefine(id, size);
                     }
                 }
             }
@@ -240,8 +239,8 @@ impl Vhost {
     /// that order. Its messages need no word of their own, since one whose queue is not declared is nobody's.
     pub(crate) fn delete_queue(&self, queue: &Arc<Queue>, condition: Condition) -> Result<u64, Kept> {
         let mut topology = self.topology.write();
-        let remains = queue.condemn(condition, self)?;
-        let is_said = self.store.undefine(queue.id, queue.record_size);
+        let remains = queue.condemn(condition)?;
+        let is_said = self.store().undefine(queue.id, queue.record_size);
         if topology.remove_queue(queue) {
             self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         }
@@ -252,9 +251,10 @@ impl Vhost {
     /// Lets go of what a deleted queue leaves.
     fn clear_away(&self, queue: &Queue, mut remains: Remains, is_said: bool) -> u64 {
         let messages = remains.messages;
-        std::mem::take(&mut remains.consumers).into_iter().for_each(Consumer::cancelled);
+        let consumers = std::mem::take(&mut remains.consumers);
+        consumers.into_iter().for_each(|cut_off| cut_off.link.cancel(cut_off.consumer));
         if is_said {
-            self.store.let_go(queue.id, &remains.records());
+            self.store().let_go(queue.id, &remains.records());
         }
         messages
     }
@@ -273,7 +273,7 @@ impl Vhost {
             table: FieldTable::default(),
             arguments: Arguments::default(),
         };
-        let queue = Queue::new(declaration, Arc::downgrade(self));
+        let queue = Queue::new(declaration, Arc::clone(&self.ground));
         self.replies.write().insert(Arc::clone(&queue.name), Arc::clone(&queue));
         queue
     }
@@ -281,7 +281,7 @@ impl Vhost {
     /// The consumer of replies is gone.
     pub(crate) fn remove_replies(&self, queue: &Arc<Queue>) {
         self.replies.write().remove(&queue.name);
-        if let Ok(remains) = queue.condemn(Condition::Always, self) {
+        if let Ok(remains) = queue.condemn(Condition::Always) {
             self.clear_away(queue, remains, true);
         }
     }

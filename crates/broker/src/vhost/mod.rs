@@ -5,16 +5,20 @@
 //! | [`topology`] | the maps of names and who is bound to whom |
 //! | [`declare`] | declaring, binding, deleting, with the log kept in step |
 //! | [`route`] | from exchange and key to queues |
+//! | [`effects`] | what queues want done, carried out |
+//! | [`firehose`] | traces published |
 //! | [`recovery`] | the vhost made again from its log at a start |
 
 pub(crate) mod declare;
+mod effects;
+mod firehose;
 pub(crate) mod recovery;
 pub(crate) mod route;
 pub(crate) mod topology;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use amqp::table::FieldTable;
 use parking_lot::RwLock;
@@ -23,7 +27,7 @@ use self::topology::Topology;
 use crate::error::{Failure, Outcome};
 use crate::exchange::{self, Exchange, ExchangeKind};
 use crate::memory::Memory;
-use crate::queue::Queue;
+use crate::queue::{Ground, Queue};
 use crate::store::Store;
 use crate::timers::Timers;
 
@@ -41,39 +45,47 @@ const PREDECLARED: [(&str, ExchangeKind, bool); 7] = [
     ("amq.topic", ExchangeKind::Topic, false),
 ];
 
+/// Starts a job on a thread that may wait for the disk.
+pub(crate) type Spawn = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
+
 /// See the module's documentation.
 pub(crate) struct Vhost {
     pub(crate) name: Arc<str>,
-    /// Name of the node, for traces.
-    pub(crate) node: Arc<str>,
-    pub(crate) store: Store,
-    pub(crate) timers: Arc<Timers>,
-    pub(crate) memory: Arc<Memory>,
-    /// Where work that waits for the disk is started.
-    pub(crate) runtime: tokio::runtime::Handle,
+    /// What its queues stand on.
+    pub(crate) ground: Arc<Ground>,
+    timers: Arc<Timers>,
+    spawn: Spawn,
     topology: RwLock<Topology>,
     /// Hidden queues of `amq.rabbitmq.reply-to` consumers, by address.
     replies: RwLock<HashMap<Arc<str>, Arc<Queue>>>,
-    tracing: AtomicBool,
     next_transient: AtomicU64,
 }
 
 impl Vhost {
     /// Every message in and out is copied to `amq.rabbitmq.trace`.
     pub(crate) fn is_tracing(&self) -> bool {
-        self.tracing.load(Ordering::Relaxed)
+        self.ground.is_tracing()
     }
 
     pub(crate) fn set_tracing(&self, on: bool) {
-        self.tracing.store(on, Ordering::Relaxed);
+        self.ground.set_tracing(on);
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.ground.store
+    }
+
+    /// The node's account of memory.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.ground.memory
     }
 
     /// Gives disk space back that nothing lives in. Blocks on the disk.
     pub(crate) fn reclaim(&self) {
-        if let Err(error) = self.store.reclaim() {
+        if let Err(error) = self.store().reclaim() {
             tracing::debug!(vhost = %self.name, %error, "disk space could not be given back; tried again soon");
         }
-        self.store.trim_pages();
+        self.store().trim_pages();
     }
 
     fn transient_id(&self) -> u64 {
@@ -113,6 +125,16 @@ impl Vhost {
     /// The exclusive queues of a connection.
     pub(crate) fn owned_by(&self, link: u64) -> Vec<Arc<Queue>> {
         self.topology.read().owned_by(link)
+    }
+}
+
+impl Drop for Vhost {
+    /// Queues hold on to connections, and these to what they did not acknowledge: let go, so that the log is closed
+    /// even if a connection did not end in order.
+    fn drop(&mut self) {
+        for queue in self.queues() {
+            queue.lock().consumers.take_all();
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use amqp::table::FieldTable;
 use journal::{Entry as LogEntry, Event, Journal, Storage};
@@ -15,11 +15,12 @@ use parking_lot::RwLock;
 
 use super::declare::key_of;
 use super::topology::Topology;
-use super::{TRANSIENT_IDS, Vhost, predeclared};
+use super::{Spawn, TRANSIENT_IDS, Vhost, predeclared};
 use crate::exchange::{self, Destination, Exchange, ExchangeKind};
+use crate::link::Effects;
 use crate::memory::Memory;
-use crate::message::Stored;
-use crate::queue::{self, Arguments, Entry, Queue};
+use crate::message::{Entry, Stored};
+use crate::queue::{self, Arguments, Ground, Queue};
 use crate::store::ledger::Ledger;
 use crate::store::records::{MessageRecord, Record};
 use crate::store::replay::{Dead, Held, Replay};
@@ -31,7 +32,8 @@ pub(crate) struct Surroundings {
     pub(crate) node: Arc<str>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) memory: Arc<Memory>,
-    pub(crate) runtime: tokio::runtime::Handle,
+    /// Where work that waits for the disk is started.
+    pub(crate) spawn: Spawn,
     pub(crate) segment_bytes: u64,
     /// What logs are stored with.
     pub(crate) storage: Arc<dyn Storage>,
@@ -103,16 +105,15 @@ impl Vhost {
         for exchange in predeclared() {
             topology.exchanges.insert(Arc::clone(&exchange.name), exchange);
         }
+        let name: Arc<str> = Arc::from(name);
+        let (node, memory) = (Arc::clone(&around.node), Arc::clone(&around.memory));
         Arc::new(Vhost {
-            name: Arc::from(name),
-            node: Arc::clone(&around.node),
-            store,
+            ground: Arc::new(Ground::new(Arc::clone(&name), node, store, memory)),
+            name,
             timers: Arc::clone(&around.timers),
-            memory: Arc::clone(&around.memory),
-            runtime: around.runtime.clone(),
+            spawn: Arc::clone(&around.spawn),
             topology: RwLock::new(topology),
             replies: RwLock::default(),
-            tracing: AtomicBool::new(false),
             next_transient: AtomicU64::new(TRANSIENT_IDS),
         })
     }
@@ -129,7 +130,7 @@ impl Vhost {
         exchanges.extend(topology.exchanges.values().map(|x| (x.id, Arc::clone(x))));
         for (id, held) in definitions {
             if held.position != id {
-                self.store.ledger.lock().relocate(id, held.position, held.size);
+                self.store().ledger.lock().relocate(id, held.position, held.size);
             }
             match held.what {
                 Record::Exchange { name, kind, auto_delete, internal, arguments } => {
@@ -177,7 +178,7 @@ impl Vhost {
     /// dropped with it.
     fn superseded(&self, name: &str, id: u64, record_size: u32) {
         tracing::warn!(vhost = %self.name, name, id, "the log declares this name twice: the later declaration counts");
-        self.store.undefine(id, record_size);
+        self.store().undefine(id, record_size);
     }
 
     fn rebuild_queue(
@@ -199,7 +200,7 @@ impl Vhost {
             table,
             arguments,
         };
-        Queue::new(declaration, Arc::downgrade(self))
+        Queue::new(declaration, Arc::clone(&self.ground))
     }
 
     fn rebuild_binding(
@@ -217,7 +218,7 @@ impl Vhost {
             exchanges.get(&destination).map(|exchange| Destination::Exchange(Arc::clone(exchange)))
         };
         let (Some(source), Some(destination)) = (exchanges.get(&source), destination) else {
-            self.store.undefine(id, size);
+            self.store().undefine(id, size);
             return;
         };
         if source.bindings.write().add(destination.clone(), &key, &arguments) {
@@ -230,7 +231,7 @@ impl Vhost {
     fn refill(self: &Arc<Self>, messages: Vec<Held<MessageRecord>>, queues: &HashMap<u64, Arc<Queue>>) {
         let mut lines: HashMap<u64, Vec<Entry>> = HashMap::new();
         let mut orphans = Vec::new();
-        let mut ledger = self.store.ledger.lock();
+        let mut ledger = self.store().ledger.lock();
         for Held { id, position, size, what } in messages {
             if position != id {
                 ledger.relocate(id, position, size);
@@ -258,16 +259,18 @@ impl Vhost {
             }
         }
         drop(ledger);
-        self.store.log.release_many(&orphans);
+        self.store().log.release_many(&orphans);
         for (id, line) in lines {
             if let Some(queue) = queues.get(&id) {
                 queue.refill(line);
             }
         }
+        let mut effects = Effects::default();
         for queue in queues.values() {
-            queue.touch();
-            queue.rearm();
+            queue.touch(&mut effects);
+            queue.rearm(&mut effects);
         }
+        self.carry_out(&mut effects);
     }
 }
 

@@ -9,9 +9,13 @@
 //!
 //! Properties stay in wire form: only what the broker itself must know is ever decoded.
 
+mod entry;
+
 use std::cell::{Cell, OnceCell};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+
+pub(crate) use self::entry::Entry;
 
 /// Where a message lies on disk, and what its queue knows of that. The default lies nowhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,148 @@
+//! The sending half of a connection, shared by everyone who has something for that client.
+//!
+//! Queues write deliveries straight into a connection's [`Outbox`] (whichever task published the message), the
+//! connection's own task moves the bytes to the socket. One lock guards the bytes and the channels' delivery
+//! states together, so that delivery tags and frames stay in step.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`outbox`] | frames that wait for the socket, and how much room there is |
+//! | [`deliveries`] | what one channel was sent and has not settled |
+//! | [`consumer`] | one `basic.consume` |
+//! | [`queue_type`] | a queue as a connection knows it, and what queues want done |
+//!
+//! Lock order: a queue's lock may be held while an outbox is locked, never the other way round, and nobody holds
+//! two outboxes.
+
+pub(crate) mod consumer;
+pub(crate) mod deliveries;
+pub(crate) mod outbox;
+pub(crate) mod queue_type;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::task::{Wake, Waker};
+
+use atomic_waker::AtomicWaker;
+use parking_lot::{Mutex, MutexGuard};
+
+pub(crate) use self::consumer::{Consumer, Refusal};
+pub(crate) use self::deliveries::Deliveries;
+pub(crate) use self::outbox::{Delivery, OUTBOX_LIMIT, Outbox};
+pub(crate) use self::queue_type::{Effects, QueueType, Unacked};
+
+/// The part of a connection that others hold on to.
+pub(crate) struct Link {
+    /// Number of the connection, unique while the broker runs.
+    pub(crate) id: u64,
+    name: String,
+    outbox: Mutex<Outbox>,
+    task: Arc<Task>,
+    /// Wakes the connection's task; what whoever may have something for this connection holds on to.
+    waker: Waker,
+    /// Somebody asked for this connection to end; the task takes it.
+    closing: Mutex<Option<String>>,
+    /// Consumers whose queues were deleted.
+    cancelled: Mutex<Vec<Arc<Consumer>>>,
+    /// Publishers are held back (memory or disk alarm): the task tells the client and stops reading.
+    pub(crate) alarmed: AtomicBool,
+    pub(crate) traffic: Traffic,
+}
+
+/// The connection's task, for others to wake.
+#[derive(Default)]
+struct Task(AtomicWaker);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake();
+    }
+}
+
+/// Counters of one connection, for listings.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    pub(crate) received_bytes: AtomicU64,
+    pub(crate) received_reads: AtomicU64,
+    pub(crate) sent_bytes: AtomicU64,
+    pub(crate) sent_writes: AtomicU64,
+}
+
+impl Link {
+    pub(crate) fn new(id: u64, name: String) -> Self {
+        let task = Arc::<Task>::default();
+        Link {
+            id,
+            name,
+            outbox: Mutex::new(Outbox::new()),
+            waker: Waker::from(Arc::clone(&task)),
+            task,
+            closing: Mutex::new(None),
+            cancelled: Mutex::default(),
+            alarmed: AtomicBool::new(false),
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// `client address -> server address`.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock()
+    }
+
+    /// Lets the connection's task look at its outbox, confirms and requests.
+    pub(crate) fn wake(&self) {
+        self.task.0.wake();
+    }
+
+    /// What [`wake`](Self::wake)s, for those who need not know a connection.
+    #[inline]
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// `task` is the one that serves this connection.
+    pub(crate) fn register(&self, task: &Waker) {
+        self.task.0.register(task);
+    }
+
+    /// Asks the connection to end with 320 CONNECTION_FORCED and this reason.
+    pub(crate) fn request_close(&self, reason: &str) {
+        self.closing.lock().get_or_insert_with(|| reason.to_owned());
+        self.wake();
+    }
+
+    pub(crate) fn take_close_request(&self) -> Option<String> {
+        self.closing.lock().take()
+    }
+
+    /// The consumer's queue is gone: the connection's task forgets it and tells the client.
+    pub(crate) fn cancel(&self, consumer: Arc<Consumer>) {
+        self.cancelled.lock().push(consumer);
+        self.wake();
+    }
+
+    pub(crate) fn take_cancelled(&self) -> Vec<Arc<Consumer>> {
+        std::mem::take(&mut *self.cancelled.lock())
+    }
+
+    /// Swaps the waiting frames into `buffer` (which is empty) and says whether there were any.
+    pub(crate) fn take_frames(&self, buffer: &mut Vec<u8>) -> bool {
+        self.lock().take_frames(buffer)
+    }
+
+    /// Notes that `written` bytes went out and returns the queues that wait for that, once there is room.
+    pub(crate) fn wrote(&self, written: usize) -> Vec<Arc<dyn QueueType>> {
+        self.lock().wrote(written)
+    }
+}
