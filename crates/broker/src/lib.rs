@@ -12,7 +12,7 @@
 //! `alarms` and `memory` (limits), `timers` (expiry), `trace` (the firehose), `node` (what all share) and
 //! [`admin`] with [`info`] (what operators ask).
 //!
-//! The only door is [`Broker`].
+//! The only door is [`Broker`]; the simulator has one of its own (`simulation`, with the feature `simulated`).
 
 pub mod access;
 mod admin;
@@ -30,6 +30,8 @@ mod node;
 mod queue;
 mod session;
 mod settings;
+#[cfg(feature = "simulated")]
+pub mod simulation;
 mod store;
 mod timers;
 mod trace;

@@ -179,6 +179,11 @@ impl Node {
         self.around.damages.load(Ordering::Relaxed)
     }
 
+    #[cfg(feature = "simulated")]
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.around.timers
+    }
+
     /// Bytes of messages held in memory.
     pub(crate) fn message_memory(&self) -> u64 {
         self.around.memory.held()
@@ -223,7 +228,7 @@ impl Node {
         }
     }
 
-    fn round(&self) {
+    pub(crate) fn round(&self) {
         let used = alarms::resident_bytes();
         self.alarms.memory_used.store(used, Ordering::Relaxed);
         self.around.memory.set_pressed(used > self.settings.memory_limit / 10 * 9);
