@@ -237,9 +237,9 @@ impl Node {
         }
         self.announce_alarms();
         for vhost in self.vhosts() {
-            vhost.store().pay_owed();
             // A full disk above all needs what is dead to go.
             vhost.reclaim();
+            vhost.store().pay_owed();
         }
     }
 

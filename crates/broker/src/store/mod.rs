@@ -94,6 +94,10 @@ impl Owed {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.acks.is_empty() && self.deleted.is_empty()
+    }
+
     /// One record's worth.
     fn take(&mut self) -> Option<Record> {
         if let Some(id) = self.deleted.pop() {
@@ -250,7 +254,7 @@ impl Store {
                 Record::Deleted { id } if !self.log.holds(*id) => continue,
                 owed => owed.encode(),
             };
-            match self.log.append(journal::Record { kind, index: &index, body: &[] }) {
+            match self.log.append_reserved(journal::Record { kind, index: &index, body: &[] }) {
                 Ok(_) => {}
                 Err(journal::Error::Full(_)) => {
                     self.owed.lock().add(owed);
@@ -369,7 +373,13 @@ impl Store {
 
     /// Everything appended so far is on disk, or an error says why not. Blocks.
     pub(crate) fn close(&self) -> Result<(), journal::Error> {
-        self.pay_owed();
+        if !self.owed.lock().is_empty() {
+            // What is dead altogether goes without a word; the rest is told, from the reserve if need be.
+            if let Err(error) = self.reclaim() {
+                tracing::warn!(%error, "space could not be given back before the end");
+            }
+            self.pay_owed();
+        }
         self.log.close()?;
         self.pages.close()
     }

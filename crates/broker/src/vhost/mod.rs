@@ -16,6 +16,9 @@ pub(crate) mod recovery;
 pub(crate) mod route;
 pub(crate) mod topology;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
