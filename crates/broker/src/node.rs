@@ -13,10 +13,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::access::{Access, AccessError};
+use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
 use crate::memory::Memory;
-use crate::session::card::ConnectionCard;
 use crate::settings::Settings;
 use crate::timers::Timers;
 use crate::vhost::recovery::{DiskListener, Surroundings};

@@ -17,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::Session;
-use super::card::{ConnectionCard, State};
 use super::handshake::Phase;
+use crate::card::{ConnectionCard, State};
 use crate::link::Effects;
 use crate::node::Node;
 

@@ -6,6 +6,7 @@
 //! | [`handshake`] | from the protocol header to `connection.open-ok` |
 //! | [`frames`] | frames taken apart and handed to whom they concern; how errors end channels and connections |
 //! | [`channel`] | a channel's state; opening and closing |
+//! | [`batch`] | what one read brought, to be carried out together |
 //! | [`publish`] | content put together, routed and gathered into a batch |
 //! | [`acks`] | acknowledgements, rejections, recover |
 //! | [`confirm`] | publisher confirms |
@@ -13,13 +14,12 @@
 //! | [`consume`] | consumers, `basic.get`, `basic.qos`, direct reply-to |
 //! | [`exchanges`], [`queues`] | the classes exchange and queue |
 //! | [`rights`] | what this user may do, remembered |
-//! | [`card`] | what the listings show of connections and channels |
 //!
 //! All frames that one read brought are worked through before anything is awaited: publishes and acknowledgements
 //! are gathered, and carried out together when something else comes, or the bytes end.
 
 mod acks;
-pub(crate) mod card;
+mod batch;
 mod channel;
 mod confirm;
 mod consume;
@@ -37,12 +37,12 @@ use std::sync::Arc;
 use amqp::method::{Method, MethodId};
 use hashbrown::HashMap;
 
-use self::card::ConnectionCard;
 use self::channel::Channel;
 use self::handshake::Phase;
 pub(crate) use self::io::{Ends, serve};
 use self::publish::Routes;
 use self::rights::RightsCache;
+use crate::card::ConnectionCard;
 use crate::error::{Failure, Outcome};
 use crate::flow::Backlog;
 use crate::link::Link;

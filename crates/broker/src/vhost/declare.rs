@@ -251,46 +251,6 @@ impl Vhost {
     }
 }
 
-impl Vhost {
-    /// The hidden queue of a `amq.rabbitmq.reply-to` consumer: found by its address alone, and in no listing.
-    pub(crate) fn create_replies(self: &Arc<Self>, address: &str, owner: Owner) -> Arc<Queue> {
-        let declaration = queue::Declaration {
-            name: Arc::from(address),
-            id: self.transient_id(),
-            record_size: 0,
-            durable: false,
-            auto_delete: false,
-            owner: Some(owner),
-            table: FieldTable::default(),
-            arguments: Arguments::default(),
-        };
-        let queue = Queue::new(declaration, Arc::clone(&self.ground));
-        self.replies.write().insert(Arc::clone(&queue.name), Arc::clone(&queue));
-        queue
-    }
-
-    /// The consumer of replies is gone.
-    pub(crate) fn remove_replies(self: &Arc<Self>, queue: &Arc<Queue>) {
-        self.replies.write().remove(&queue.name);
-        let mut effects = Effects::default();
-        queue.bury(&mut effects);
-        self.carry_out(&mut effects);
-    }
-
-    /// The queue that a message to the default exchange with this key goes to.
-    pub(crate) fn find_addressee(&self, name: &str) -> Option<Arc<Queue>> {
-        self.find_queue(name).or_else(|| self.find_replies(name))
-    }
-
-    /// The hidden queue with this address.
-    pub(crate) fn find_replies(&self, address: &str) -> Option<Arc<Queue>> {
-        if !address.starts_with("amq.rabbitmq.reply-to.") {
-            return None;
-        }
-        self.replies.read().get(address).cloned()
-    }
-}
-
 fn binding_key(request: &BindingRequest<'_>) -> BindingKey {
     key_of(&request.destination, request.key, &request.arguments)
 }
