@@ -165,7 +165,6 @@ impl Node {
     }
 
     pub(crate) fn register(&self, card: &Arc<ConnectionCard>) {
-        card.link.alarmed.store(self.alarms.any(), Ordering::Release);
         self.connections.lock().insert(card.link.id, Arc::clone(card));
     }
 
@@ -245,13 +244,10 @@ impl Node {
         }
     }
 
-    /// Tells every connection whether it is held back.
+    /// Lets every connection look whether it is held back.
     fn announce_alarms(&self) {
-        let any = self.alarms.any();
-        for card in self.connections() {
-            if card.link.alarmed.swap(any, Ordering::AcqRel) != any {
-                card.link.wake();
-            }
+        if self.alarms.take_news() {
+            self.connections().iter().for_each(|card| card.link.wake());
         }
     }
 

@@ -211,7 +211,7 @@ impl Session {
             method_id: method.method,
         };
         self.send(0, &Method::ConnectionClose(close));
-        self.phase = Phase::Closing { since: std::time::Instant::now() };
+        self.phase = Phase::Closing { since: sched::now() };
     }
 
     fn frame_while_closing(&mut self, frame: &Frame<'_>) {

@@ -44,7 +44,7 @@ use self::publish::Routes;
 use self::rights::RightsCache;
 use crate::card::ConnectionCard;
 use crate::error::{Failure, Outcome};
-use crate::flow::Backlog;
+use crate::flow::Throttle;
 use crate::link::Link;
 use crate::node::Node;
 use crate::vhost::Vhost;
@@ -67,16 +67,10 @@ pub(crate) struct Session {
     cancel_notify: bool,
     /// The client can be told that it is held back.
     blocked_notify: bool,
-    /// It has been told, or would have been.
-    is_blocked: bool,
-    /// The client publishes: alarms concern it.
-    publishes: bool,
     /// Confirms or commits wait for the log.
     awaits_disk: bool,
-    /// A queue whose consumers this publisher waits for.
-    pressure: Option<Arc<dyn Backlog>>,
-    /// The one it is waiting for now.
-    pressed_by: Option<Arc<dyn Backlog>>,
+    /// Whether this client's publishing is held back.
+    throttle: Throttle,
 }
 
 impl Session {
@@ -95,11 +89,8 @@ impl Session {
             rights: RightsCache::default(),
             cancel_notify: false,
             blocked_notify: false,
-            is_blocked: false,
-            publishes: false,
             awaits_disk: false,
-            pressure: None,
-            pressed_by: None,
+            throttle: Throttle::default(),
         }
     }
 
@@ -113,17 +104,6 @@ impl Session {
         if !no_wait {
             self.send(channel, method);
         }
-    }
-
-    /// Whether the log of this publisher's vhost has more than `limit` bytes to write.
-    fn log_is_behind(&self, limit: u64) -> bool {
-        let vhost = self.card.vhost.get().filter(|_| self.publishes);
-        vhost.is_some_and(|vhost| vhost.store().log.pending_bytes() > limit)
-    }
-
-    /// Whether the queue this publisher waits for still has too much to do.
-    fn is_pressed(&self) -> bool {
-        self.pressed_by.as_ref().is_some_and(|queue| queue.is_busy())
     }
 
     /// The vhost that was opened.

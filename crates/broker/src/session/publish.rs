@@ -61,7 +61,7 @@ impl Session {
             return Ok(0);
         }
         let frame_max = self.frame_max + frame::OVERHEAD as u32;
-        self.publishes = true;
+        self.throttle.note_publish();
         let channel = self.channel(number)?;
         if publish.immediate {
             return Err(Failure::connection(reply::NOT_IMPLEMENTED, "immediate=true"));
@@ -248,7 +248,7 @@ impl Session {
         gathered.batch = self.routes.next_batch();
         vhost.carry_out(&mut effects);
         if let Some(queue) = effects.backlog.take() {
-            self.pressure = Some(queue);
+            self.throttle.meet(queue);
         }
         if !gathered.confirms.is_empty() {
             for (number, next, end) in gathered.confirms.drain(..) {
