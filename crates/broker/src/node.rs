@@ -13,10 +13,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::access::{Access, AccessError};
+use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
 use crate::memory::Memory;
-use crate::session::card::ConnectionCard;
 use crate::settings::Settings;
 use crate::timers::Timers;
 use crate::vhost::recovery::{DiskListener, Surroundings};
@@ -165,7 +165,6 @@ impl Node {
     }
 
     pub(crate) fn register(&self, card: &Arc<ConnectionCard>) {
-        card.link.alarmed.store(self.alarms.any(), Ordering::Release);
         self.connections.lock().insert(card.link.id, Arc::clone(card));
     }
 
@@ -243,13 +242,10 @@ impl Node {
         }
     }
 
-    /// Tells every connection whether it is held back.
+    /// Lets every connection look whether it is held back.
     fn announce_alarms(&self) {
-        let any = self.alarms.any();
-        for card in self.connections() {
-            if card.link.alarmed.swap(any, Ordering::AcqRel) != any {
-                card.link.wake();
-            }
+        if self.alarms.take_news() {
+            self.connections().iter().for_each(|card| card.link.wake());
         }
     }
 

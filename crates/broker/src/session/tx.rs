@@ -17,8 +17,8 @@ use amqp::method::{Method, MethodId};
 use journal::Position;
 
 use super::Session;
-use super::card::ChannelCard;
-use super::publish::{Gathered, store};
+use super::batch::Gathered;
+use crate::card::ChannelCard;
 use crate::error::{Failure, Outcome};
 use crate::link::{Deliveries, Effects, Unacked};
 use crate::message::{Incoming, Message};
@@ -210,7 +210,7 @@ impl Session {
                 continue;
             }
             let message = Incoming::kept(message, persistent, priority, ttl_ms);
-            match store(vhost, &message, &queues, now) {
+            match vhost.put(&message, &queues, now) {
                 Ok(stored) => end = end.max(stored),
                 Err(error) => {
                     forget(&routed, vhost);

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`topology`] | the maps of names and who is bound to whom |
 //! | [`declare`] | declaring, binding, deleting, with the log kept in step |
+//! | [`replies`] | direct reply-to |
 //! | [`route`] | from exchange and key to queues |
+//! | [`store_message`] | a message on its way into the log |
 //! | [`effects`] | what queues want done, carried out |
 //! | [`firehose`] | traces published |
 //! | [`recovery`] | the vhost made again from its log at a start |
@@ -13,7 +15,9 @@ pub(crate) mod declare;
 mod effects;
 mod firehose;
 pub(crate) mod recovery;
+pub(crate) mod replies;
 pub(crate) mod route;
+mod store_message;
 pub(crate) mod topology;
 
 #[cfg(test)]
