@@ -13,7 +13,6 @@ pub(crate) mod records;
 pub(crate) mod replay;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -23,6 +22,7 @@ use smallvec::SmallVec;
 
 use self::ledger::Ledger;
 use self::records::Record;
+use crate::clock;
 use crate::message::{Incoming, Message, Stored};
 
 /// Why a message cannot be had now.
@@ -146,6 +146,7 @@ impl Store {
     ) -> Result<Position, journal::Error> {
         let mut index = SmallVec::<[u8; 64]>::new();
         let body_len = message.parts().body.len() as u32;
+        let expires_at = clock::to_wall(expires_at);
         records::encode_message(holders.iter().copied(), message.priority, expires_at, body_len, &mut index);
         let appended = message.parts().with_pieces(|body| {
             self.log.append(journal::Record { kind: records::MESSAGE, index: &index, body })
@@ -382,13 +383,5 @@ impl Store {
         }
         self.log.close()?;
         self.pages.close()
-    }
-}
-
-/// Removes a vhost's folder.
-pub(crate) fn remove(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }

@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 use super::declare::key_of;
 use super::topology::Topology;
 use super::{Spawn, TRANSIENT_IDS, Vhost, predeclared};
+use crate::clock;
 use crate::exchange::{self, Destination, Exchange, ExchangeKind};
 use crate::link::Effects;
 use crate::memory::Memory;
@@ -252,7 +253,7 @@ impl Vhost {
                     seq: 0,
                     stored,
                     priority: what.priority,
-                    expires_at: what.expires_at,
+                    expires_at: clock::from_wall(what.expires_at),
                     body_len: what.body_len,
                     message: None,
                 });
