@@ -81,9 +81,16 @@ impl Journal {
         self.shared().table.at(segment.0).is_some_and(|found| found.set_aside())
     }
 
+    /// No segment is retired before everything up to `end` is durable. For what is released from now on because of
+    /// records that stand there: a transaction's acknowledgements, which count only together with its messages.
+    pub fn retire_after(&self, end: Position) {
+        self.shared().retire_after.fetch_max(end, Ordering::AcqRel);
+    }
+
     /// Takes a segment out of the log for good. What the owner still needs of it must have been copied with
-    /// `append_copy`: waits until those copies are durable, and for nothing else. An acknowledgement that a crash takes
-    /// away together with the message it names leaves nothing behind that could come back.
+    /// `append_copy`: waits until those copies and what [`retire_after`](Self::retire_after) names are durable, and for
+    /// nothing else. An acknowledgement that a crash takes away together with the message it names leaves nothing
+    /// behind that could come back.
     pub fn retire(&self, segment: SegmentId) -> Result<(), Error> {
         let shared = self.shared();
         let found = shared.table.at(segment.0).ok_or(Error::Gone(segment.0))?;
@@ -91,9 +98,9 @@ impl Journal {
             return Err(Error::NotSealed(segment));
         }
         shared.refuse_failed()?;
-        let copied = shared.copied_end.load(Ordering::Acquire);
-        self.commit(copied);
-        shared.wait(copied)?;
+        let due = shared.retire_after.load(Ordering::Acquire);
+        self.commit(due);
+        shared.wait(due)?;
         sched::yield_point("journal: between the copies' sync and the removal");
         let spare = shared.depot.withdraw(&found).map_err(|trouble| {
             // Whether the file would be there after a crash is not known any more, and records that silence
