@@ -18,6 +18,7 @@ use crate::link::Effects;
 use crate::node::{Node, NodeError};
 use crate::queue::Queue;
 use crate::queue::consumers::Subscription;
+use crate::queue::deletion::{Condition, Kept};
 use crate::vhost::Vhost;
 use crate::{Broker, EMULATED_VERSION};
 
@@ -169,14 +170,12 @@ impl Broker {
         if_empty: bool,
     ) -> Result<u64, AdminError> {
         let (vhost, queue) = self.queue(vhost, name)?;
-        let (ready, consumers) = queue.counts();
-        if if_empty && ready > 0 {
-            return Err(AdminError::NotEmpty(name.to_owned()));
+        match vhost.delete_queue(&queue, Condition::Asked { if_unused, if_empty }) {
+            Ok(messages) => Ok(messages),
+            Err(Kept::Gone) => Ok(0),
+            Err(Kept::NotEmpty) => Err(AdminError::NotEmpty(name.to_owned())),
+            Err(Kept::InUse) => Err(AdminError::InUse(name.to_owned())),
         }
-        if if_unused && consumers > 0 {
-            return Err(AdminError::InUse(name.to_owned()));
-        }
-        Ok(vhost.delete_queue(&queue).unwrap_or(0))
     }
 
     /// Empties a queue; returns how many messages were ready.

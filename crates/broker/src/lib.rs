@@ -38,12 +38,14 @@ mod store;
 mod timers;
 mod trace;
 mod vhost;
+mod vhost_folders;
 
 pub use self::admin::AdminError;
 pub use self::flow::alarms::machine_memory;
 pub use self::listener::{Broker, StartError};
 pub use self::node::NodeError;
 pub use self::settings::Settings;
+pub use self::vhost_folders::FolderError;
 
 /// The RabbitMQ version whose behaviour this broker has, and which it states to clients that ask.
 pub const EMULATED_VERSION: &str = "3.10.8";

@@ -1,7 +1,7 @@
 //! The node: its vhosts, its connections, and what all of them share.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use crate::settings::Settings;
 use crate::timers::Timers;
 use crate::vhost::recovery::{DiskListener, Surroundings};
 use crate::vhost::{Spawn, Vhost};
+use crate::vhost_folders::{FolderError, VhostFolders};
 
 /// How often memory, disk and dead log segments are looked at.
 const ROUND: Duration = Duration::from_millis(500);
@@ -28,6 +29,7 @@ const ROUND: Duration = Duration::from_millis(500);
 /// See the module's documentation.
 pub(crate) struct Node {
     pub(crate) settings: Settings,
+    folders: VhostFolders,
     pub(crate) access: Access,
     pub(crate) alarms: Arc<Alarms>,
     pub(crate) started: Instant,
@@ -49,14 +51,9 @@ pub(crate) struct Node {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The data folder cannot be used.
-    #[error("cannot use the data folder {}: {source}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    /// The vhosts' folders cannot be used.
+    #[error(transparent)]
+    Folders(#[from] FolderError),
     /// The definitions cannot be opened.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -73,14 +70,14 @@ pub enum NodeError {
 impl Node {
     /// Opens definitions and all vhosts. Blocks on the disk. `spawn` starts jobs that wait for the disk.
     pub(crate) fn open(settings: Settings, spawn: Spawn) -> Result<Arc<Self>, NodeError> {
-        let folder = settings.data_dir.clone();
-        let in_folder = |source| NodeError::Folder { path: folder.clone(), source };
-        std::fs::create_dir_all(folder.join("vhosts")).map_err(in_folder)?;
-        let access = Access::open(&folder.join("definitions.redb"))?;
+        let folders = VhostFolders::open(&settings.data_dir)?;
+        let access = Access::open(folders.definitions())?;
         access.set_loopback_users(settings.loopback_users.clone());
         if access.is_empty() {
             access.bootstrap(&settings.default_user, &settings.default_pass)?;
         }
+        let named: HashSet<u64> = access.vhosts().iter().map(|vhost| vhost.id.0).collect();
+        folders.settle(|number| named.contains(&number), access.next_vhost())?;
         let alarms = Arc::new(Alarms::default());
         let around = Surroundings {
             node: Arc::from(settings.node_name.as_str()),
@@ -94,6 +91,7 @@ impl Node {
         };
         let node = Arc::new(Node {
             settings,
+            folders,
             access,
             alarms,
             started: Instant::now(),
@@ -107,20 +105,13 @@ impl Node {
             stop: Notify::new(),
         });
         for record in node.access.vhosts() {
-            node.open_vhost(&record.name, record.id.0)?;
+            node.open_vhost(&record.name, &node.folders.existing(record.id.0)?)?;
         }
         Ok(node)
     }
 
-    fn vhost_folder(&self, id: u64) -> PathBuf {
-        self.settings.data_dir.join("vhosts").join(id.to_string())
-    }
-
-    fn open_vhost(&self, name: &str, id: u64) -> Result<(), NodeError> {
-        let folder = self.vhost_folder(id);
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| NodeError::Folder { path: folder.clone(), source })?;
-        let vhost = Vhost::open(name, &folder, &self.around)
+    fn open_vhost(&self, name: &str, folder: &Path) -> Result<(), NodeError> {
+        let vhost = Vhost::open(name, folder, &self.around)
             .map_err(|source| NodeError::Log { vhost: name.to_owned(), source })?;
         self.vhosts.write().insert(name.to_owned(), vhost);
         Ok(())
@@ -129,7 +120,14 @@ impl Node {
     /// Makes a vhost: its definition, then its log.
     pub(crate) fn add_vhost(&self, name: &str, description: &str, tags: &[String]) -> Result<(), NodeError> {
         let id = self.access.add_vhost_with(name, description, tags)?;
-        self.open_vhost(name, id.0)
+        match self.folders.create(id.0) {
+            Ok(folder) => self.open_vhost(name, &folder),
+            Err(error) => {
+                // What lies there is somebody else's: the vhost is not made.
+                self.access.delete_vhost(name)?;
+                Err(error.into())
+            }
+        }
     }
 
     /// Ends a vhost: its connections, its log, its definition.
@@ -144,8 +142,7 @@ impl Node {
         if let Err(error) = vhost.store().close() {
             tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
         }
-        let folder = self.vhost_folder(id.0);
-        crate::store::remove(&folder).map_err(|source| NodeError::Folder { path: folder, source })
+        Ok(self.folders.remove(id.0)?)
     }
 
     pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
@@ -211,36 +208,49 @@ impl Node {
     /// Looks after memory, disk and logs until the node ends.
     pub(crate) async fn keep_house(self: Arc<Self>) {
         tokio::spawn(Arc::clone(&self.around.timers).run());
+        // Each on its own: a disk that hangs must not keep memory from being looked at.
+        tokio::spawn(Arc::clone(&self).repeat(Node::watch_disk));
+        tokio::spawn(Arc::clone(&self).repeat(Node::give_space_back));
+        self.repeat(Node::watch_memory).await;
+    }
+
+    /// Does this now and then on a thread that may wait, until the node ends.
+    async fn repeat(self: Arc<Self>, what: fn(&Node)) {
         loop {
             let node = Arc::clone(&self);
-            // Statistics and reclaim wait for the disk.
-            let round = tokio::task::spawn_blocking(move || node.round()).await;
-            if let Err(error) = round {
+            if let Err(error) = tokio::task::spawn_blocking(move || what(&node)).await {
                 tracing::error!(%error, "a round of house-keeping failed");
             }
             tokio::time::sleep(ROUND).await;
         }
     }
 
-    fn round(&self) {
+    fn watch_memory(&self) {
         let used = alarms::resident_bytes();
         self.alarms.memory_used.store(used, Ordering::Relaxed);
         self.around.memory.set_pressed(used > self.settings.memory_limit / 10 * 9);
-        let mut news = self.alarms.set(Resource::Memory, used > self.settings.memory_limit);
+        self.judge(Resource::Memory, used > self.settings.memory_limit);
+    }
+
+    fn watch_disk(&self) {
         if let Some(free) = alarms::free_bytes(&self.settings.data_dir) {
             self.alarms.disk_free.store(free, Ordering::Relaxed);
-            news |= self.alarms.set(Resource::Disk, free < self.settings.disk_free_limit);
+            self.judge(Resource::Disk, free < self.settings.disk_free_limit);
         }
-        if news {
+    }
+
+    fn judge(&self, resource: Resource, is_short: bool) {
+        if self.alarms.set(resource, is_short) {
             tracing::warn!(alarms = ?self.alarms.names(), "resource alarms changed");
         }
         self.announce_alarms();
+    }
+
+    fn give_space_back(&self) {
         for vhost in self.vhosts() {
-            if vhost.store().log.state() == journal::State::Healthy {
-                vhost.store().append_deferred();
-            }
             // A full disk above all needs what is dead to go.
             vhost.reclaim();
+            vhost.store().pay_owed();
         }
     }
 

@@ -76,9 +76,9 @@ impl Depot {
         self.spares.lock().len()
     }
 
-    /// Has at least one spare ready, so that the next segment is no question of space.
-    pub(crate) fn prepare(&self) -> Result<(), Trouble> {
-        if self.spares() == 0 {
+    /// Has so many spares ready, so that their use is no question of space.
+    pub(crate) fn prepare(&self, spares: usize) -> Result<(), Trouble> {
+        while self.spares() < spares {
             let (spare, _) = self.make(self.config.segment_bytes)?;
             self.spares.lock().push(spare);
         }

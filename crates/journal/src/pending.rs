@@ -81,6 +81,11 @@ impl Pending {
         self.end
     }
 
+    /// Where the open segment begins, whether it has a file yet or not.
+    pub(crate) fn open_base(&self) -> Position {
+        self.open.base
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }

@@ -39,8 +39,7 @@ impl Journal {
 
     /// `release` for many, under one lock.
     pub fn release_many(&self, records: &[(Position, u32)]) {
-        let end = self.shared().pending.lock().end();
-        self.shared().table.release(records.iter().copied(), end);
+        self.shared().table.release(records.iter().copied());
     }
 
     /// Whether a segment of the log still has the record `id`, dead or alive, or a relocated copy of it.
@@ -76,22 +75,26 @@ impl Journal {
         segment_entries(&*file, &path, &found, visit).map_err(Error::io("read", &path))
     }
 
+    /// Something live in this segment cannot be read, so that it cannot be emptied: [`victim`](Self::victim) passes over
+    /// it until nothing in it is needed any more. True the first time since the journal was opened.
+    pub fn set_aside(&self, segment: SegmentId) -> bool {
+        self.shared().table.at(segment.0).is_some_and(|found| found.set_aside())
+    }
+
     /// Takes a segment out of the log for good. What the owner still needs of it must have been copied with
-    /// `append_copy`. First makes everything appended so far durable, for what was released in this segment
-    /// must not come back, nor copies be missing; while the disk is full, what concerns this segment is enough.
+    /// `append_copy`: waits until those copies are durable, and for nothing else. An acknowledgement that a crash takes
+    /// away together with the message it names leaves nothing behind that could come back.
     pub fn retire(&self, segment: SegmentId) -> Result<(), Error> {
         let shared = self.shared();
         let found = shared.table.at(segment.0).ok_or(Error::Gone(segment.0))?;
         if !found.is_sealed() || found.base >= shared.active.load(Ordering::Acquire) {
             return Err(Error::NotSealed(segment));
         }
+        shared.refuse_failed()?;
         let copied = shared.copied_end.load(Ordering::Acquire);
-        let due = copied.max(found.released_at.load(Ordering::Acquire));
-        match self.sync() {
-            Ok(()) => {}
-            Err(Error::Full(_)) if self.durable() >= due => {}
-            Err(error) => return Err(error),
-        }
+        self.commit(copied);
+        shared.wait(copied)?;
+        sched::yield_point("journal: between the copies' sync and the removal");
         let spare = shared.depot.withdraw(&found).map_err(|trouble| {
             // Whether the file would be there after a crash is not known any more, and records that silence
             // its contents may be retired next: stop here.

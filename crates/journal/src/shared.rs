@@ -170,6 +170,19 @@ impl Shared {
         }
     }
 
+    /// Whether a full journal may begin another segment: the file for it is there, and no segment waits for one.
+    pub(crate) fn reserve_is_free(&self, pending: &Pending) -> bool {
+        pending.open_base() <= self.active.load(Ordering::Acquire) && self.depot.spares() > 0
+    }
+
+    /// The error of a journal that is closed or has failed.
+    pub(crate) fn refuse_failed(&self) -> Result<(), Error> {
+        match self.refusal() {
+            Err(Error::Full(_)) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A record of `size` bytes was appended.
     pub(crate) fn appended(&self, size: u64) {
         let before = self.pending_bytes.fetch_add(size, Ordering::Relaxed);

@@ -32,8 +32,8 @@ pub(crate) struct Segment {
     sealed: AtomicBool,
     /// `Table::freed` when this segment was sealed.
     freed_at_seal: AtomicI64,
-    /// End of the log when a record of this segment was released last: what made it dead lies before.
-    pub(crate) released_at: AtomicU64,
+    /// Something live in it cannot be read: it is no victim until nothing in it is needed.
+    set_aside: AtomicBool,
     copies: Mutex<Copies>,
     /// Least and greatest id in `copies`: most look-ups end here, without the lock.
     copies_span: (AtomicU64, AtomicU64),
@@ -88,7 +88,7 @@ impl Segment {
             counts: Counts::default(),
             sealed: AtomicBool::new(false),
             freed_at_seal: AtomicI64::new(0),
-            released_at: AtomicU64::new(0),
+            set_aside: AtomicBool::new(false),
             copies: Mutex::new(Copies::Open(HashSet::new())),
             copies_span: (AtomicU64::new(u64::MAX), AtomicU64::new(0)),
             file: Mutex::new(None),
@@ -143,12 +143,16 @@ impl Segment {
         self.sealed.store(true, Ordering::Release);
     }
 
-    fn release(&self, size: u64, log_end: Position) {
+    /// True the first time.
+    pub(crate) fn set_aside(&self) -> bool {
+        !self.set_aside.swap(true, Ordering::AcqRel)
+    }
+
+    fn release(&self, size: u64) {
         let _ = self
             .counts
             .live
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| Some(live.saturating_sub(size)));
-        self.released_at.fetch_max(log_end, Ordering::Relaxed);
     }
 
     fn holds_copy(&self, id: Position) -> bool {
@@ -223,11 +227,11 @@ impl Table {
         covering(&self.map.read(), position).cloned()
     }
 
-    pub(crate) fn release(&self, records: impl Iterator<Item = (Position, u32)>, log_end: Position) {
+    pub(crate) fn release(&self, records: impl Iterator<Item = (Position, u32)>) {
         let map = self.map.read();
         for (position, size) in records {
             if let Some(segment) = covering(&map, position) {
-                segment.release(u64::from(size), log_end);
+                segment.release(u64::from(size));
             }
         }
     }
@@ -257,6 +261,9 @@ impl Table {
             if needed == 0 {
                 return Some(segment.base);
             }
+            if segment.set_aside.load(Ordering::Acquire) {
+                continue;
+            }
             let share = segment.share(needed);
             garbage += segment.capacity as f64 * (1.0 - share);
             if share < threshold && best.is_none_or(|(least, _)| share < least) {
@@ -264,6 +271,11 @@ impl Table {
             }
         }
         best.filter(|_| garbage >= worth as f64).map(|(_, base)| base)
+    }
+
+    /// Segments that exist, the open one included.
+    pub(crate) fn len(&self) -> usize {
+        self.map.read().len()
     }
 
     pub(crate) fn sums(&self) -> Sums {

@@ -209,13 +209,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Has the next segment's file ready before it is needed; with that a full disk is over.
+    /// Has the next segment's file ready before it is needed, and one in reserve for a reclaim as soon as there can be
+    /// something to reclaim; with that a full disk is over.
     fn prepare(&mut self) -> Result<(), Trouble> {
         if let Some(current) = &self.current
             && self.shared.config.durable
-            && self.written - current.segment.base >= current.segment.capacity / 2
         {
-            self.shared.depot.prepare()?;
+            let is_half_full = self.written - current.segment.base >= current.segment.capacity / 2;
+            let is_first = self.shared.table.len() < 2;
+            let spares = usize::from(is_half_full) + usize::from(is_half_full || !is_first);
+            self.shared.depot.prepare(spares)?;
         }
         if self.retry_at.take().is_some() {
             self.shared.set_state(State::Healthy, "");

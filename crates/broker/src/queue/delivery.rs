@@ -166,7 +166,7 @@ impl Queue {
         };
         let served = consumers.serve(give, |outbox| outbox.starve(self.as_any_type()));
         if served == Served::All && state.ready.front().is_some_and(|e| e.message.is_none()) {
-            self.want_loading(state, effects);
+            self.want_loading(state, now, effects);
         }
         if backlog::is_worked_off(state.ready.tally().messages) {
             self.held_back.relieve();

@@ -7,6 +7,7 @@
 //! | [`delivery`] | the hot path: a batch of publishes in, deliveries out |
 //! | [`settlement`] | acknowledgements, requeues, purges |
 //! | [`paging`] | what lies on disk only, and reading it back in time |
+//! | [`deletion`] | its end, judged and done in one step |
 //! | [`ground`] | what it stands on: store, memory, names |
 //! | [`queue_type`] | the queue as connections and publishers know it |
 //! | [`arguments`] | `x-` arguments: what is accepted, what two declarations have to share |
@@ -17,6 +18,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod consumers;
+pub(crate) mod deletion;
 pub(crate) mod delivery;
 pub(crate) mod ground;
 pub(crate) mod paging;
@@ -31,7 +33,7 @@ use amqp::table::FieldTable;
 use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use self::arguments::Arguments;
-use self::consumers::{Consumers, Subscription};
+use self::consumers::Consumers;
 pub(crate) use self::ground::Ground;
 use self::ready::{Ready, Tally};
 use crate::clock::now_ms;
@@ -86,6 +88,8 @@ pub(crate) struct State {
     last_used: u64,
     /// A read of messages that lie on disk is on its way.
     loading: bool,
+    /// Not before this: the last read failed.
+    load_at: u64,
     /// When a consumer was last given something, in milliseconds since the epoch.
     last_delivery: u64,
     /// Bytes the node was last told that this queue holds in memory.
@@ -117,6 +121,7 @@ impl Queue {
             timer_at: u64::MAX,
             last_used: now_ms(),
             loading: false,
+            load_at: 0,
             last_delivery: 0,
             reported: 0,
         };
@@ -184,11 +189,16 @@ impl Queue {
         }
     }
 
-    /// The timer came: drops what has expired. Returns whether the queue itself has.
+    /// The timer came: drops what has expired, and tries again what could not be read. Returns whether the queue
+    /// itself has expired.
     pub(crate) fn expire(self: &Arc<Self>, now: u64, effects: &mut Effects) -> bool {
         let mut state = self.lock();
         state.timer_at = u64::MAX;
         self.drop_expired(&mut state, now, effects);
+        if state.load_at != 0 && state.load_at <= now && !self.is_deleted() {
+            state.load_at = 0;
+            self.pump_locked(&mut state, now, effects);
+        }
         let unused_for = now.saturating_sub(state.last_used);
         if state.consumers.is_empty() && self.arguments.expires_ms.is_some_and(|ms| unused_for >= ms) {
             return true;
@@ -201,22 +211,6 @@ impl Queue {
         while let Some(entry) = state.ready.pop_expired(now) {
             effects.settle(self.id, &entry);
         }
-    }
-
-    /// Marks the queue deleted and empties it; the caller has taken it out of the vhost. Returns the number of
-    /// messages that were ready, and the consumers to be told.
-    pub(crate) fn bury(&self, effects: &mut Effects) -> (u64, Vec<Subscription>) {
-        let mut state = self.lock();
-        self.deleted.store(true, Ordering::Release);
-        let messages = state.ready.tally().messages;
-        for entry in state.ready.drain() {
-            effects.settle(self.id, &entry);
-        }
-        state.report_memory(&self.ground);
-        let consumers = state.consumers.take_all();
-        drop(state);
-        self.held_back.relieve();
-        (messages, consumers)
     }
 }
 

@@ -7,16 +7,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::MutexGuard;
+
 use super::ready::Ready;
 use super::{Queue, State};
 use crate::link::Effects;
 use crate::message::{Entry, Message, Stored};
+use crate::store::Unread;
 
 /// Bytes of persistent messages a queue with a backlog keeps in memory.
 const MEMORY_PER_QUEUE: u64 = 4 << 20;
 /// Bytes and messages read back at a time.
 const LOAD_BYTES: u64 = 2 << 20;
 const LOAD_MESSAGES: usize = 4096;
+/// What the system did not let us read is tried again after this.
+const LOAD_AGAIN_MS: u64 = 1000;
 
 impl Queue {
     /// Drops the message from memory if it is better off on disk.
@@ -36,8 +41,8 @@ impl Queue {
     }
 
     /// Asks for the head of the line to be read, unless that is on its way.
-    pub(super) fn want_loading(self: &Arc<Self>, state: &mut State, effects: &mut Effects) {
-        if !state.loading {
+    pub(super) fn want_loading(self: &Arc<Self>, state: &mut State, now: u64, effects: &mut Effects) {
+        if !state.loading && state.load_at <= now {
             state.loading = true;
             effects.load.push(self.as_any_type());
         }
@@ -55,7 +60,7 @@ impl Queue {
             }
         }
         let places: Vec<Stored> = wanted.iter().map(|(_, _, stored)| *stored).collect();
-        let mut loaded: Vec<Option<Message>> = vec![None; wanted.len()];
+        let mut loaded: Vec<Result<Message, Unread>> = vec![Err(Unread::Failed); wanted.len()];
         self.ground.store.load(&places, &mut |at, message| {
             if let Some(place) = loaded.get_mut(at) {
                 *place = message;
@@ -64,39 +69,53 @@ impl Queue {
         self.counters.disk_reads.fetch_add(wanted.len() as u64, Ordering::Relaxed);
         let mut state = self.lock();
         state.loading = false;
+        let now = crate::clock::now_ms();
+        let mut failed = false;
         for ((seq, priority, _), message) in wanted.into_iter().zip(loaded) {
             match message {
-                Some(message) => state.ready.load(seq, priority, message),
+                Ok(message) => state.ready.load(seq, priority, message),
                 // Reported by the store, with file and offset. It can never be delivered.
-                None => {
+                Err(Unread::Damaged) => {
                     if let Some(entry) = state.ready.remove(seq, priority) {
                         effects.settle(self.id, &entry);
                     }
                 }
+                Err(Unread::Settled) => {}
+                Err(Unread::Failed) => failed = true,
             }
         }
+        if failed {
+            state.load_at = now + LOAD_AGAIN_MS;
+            effects.arm.push((state.load_at, Arc::downgrade(&self.as_any_type())));
+        }
         if !self.is_deleted() {
-            self.pump_locked(&mut state, crate::clock::now_ms(), effects);
+            self.pump_locked(&mut state, now, effects);
         }
     }
 
-    /// Reads the head in place, for `basic.get`; a head that cannot be read is dropped, and the next one tried.
-    pub(super) fn read_head(&self, state: &mut State, effects: &mut Effects) {
-        while let Some(head) = state.ready.front() {
-            if head.message.is_some() {
-                return;
-            }
+    /// The queue locked, with its head in memory if there is one that can be read: for `basic.get`. It is read without
+    /// the lock; a head that is damaged is dropped, and the next one tried.
+    pub(super) fn lock_head(self: &Arc<Self>, now: u64, effects: &mut Effects) -> MutexGuard<'_, State> {
+        loop {
+            let mut state = self.lock();
+            self.drop_expired(&mut state, now, effects);
+            let Some(head) = state.ready.front().filter(|head| head.message.is_none()) else { return state };
             let (seq, priority, place) = (head.seq, head.priority, head.stored);
-            let mut read = None;
+            drop(state);
+            let mut read = Err(Unread::Failed);
             self.ground.store.load(&[place], &mut |_, message| read = message);
             self.counters.disk_reads.fetch_add(1, Ordering::Relaxed);
+            let mut state = self.lock();
             match read {
-                Some(message) => state.ready.load(seq, priority, message),
-                None => {
+                Ok(message) => state.ready.load(seq, priority, message),
+                Err(Unread::Damaged) => {
                     if let Some(entry) = state.ready.remove(seq, priority) {
                         effects.settle(self.id, &entry);
                     }
                 }
+                // Somebody else was given it: it is not there any more.
+                Err(Unread::Settled) => drop(state.ready.remove(seq, priority)),
+                Err(Unread::Failed) => return state,
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::card::ChannelCard;
 use crate::error::{Failure, Outcome};
 use crate::link::Consumer;
 use crate::queue::Queue;
+use crate::queue::deletion::Condition;
 
 /// One channel of a connection.
 pub(super) struct Channel {
@@ -132,7 +133,7 @@ impl Session {
         let Ok(vhost) = self.vhost() else { return };
         let vhost = Arc::clone(vhost);
         for queue in vhost.owned_by(self.link.id) {
-            vhost.delete_queue(&queue);
+            let _ = vhost.delete_queue(&queue, Condition::Always);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::error::{Failure, Outcome};
 use crate::exchange::Destination;
 use crate::link::Effects;
 use crate::queue::arguments::{Invalid, Properties, check_server_named, dead_letter_exchange, difference};
+use crate::queue::deletion::{Condition, Kept};
 use crate::queue::{Arguments, Owner, Queue};
 use crate::vhost::Vhost;
 use crate::vhost::declare::{BindingRequest, QueueRequest};
@@ -216,17 +217,16 @@ impl Session {
         let mut messages = 0;
         if let Some(queue) = vhost.find_queue(&name) {
             self.check_owner(&queue)?;
-            let (ready, consumers) = queue.counts();
-            let refused = match () {
-                () if delete.if_empty && ready > 0 => Some("not empty"),
-                () if delete.if_unused && consumers > 0 => Some("in use"),
-                () => None,
+            let condition = Condition::Asked { if_unused: delete.if_unused, if_empty: delete.if_empty };
+            messages = match vhost.delete_queue(&queue, condition) {
+                Ok(messages) => messages,
+                Err(Kept::Gone) => 0,
+                Err(kept) => {
+                    let why = if kept == Kept::NotEmpty { "not empty" } else { "in use" };
+                    let what = format!("queue '{name}' in vhost '{}' {why}", vhost.name);
+                    return Err(Failure::precondition(what));
+                }
             };
-            if let Some(why) = refused {
-                let what = format!("queue '{name}' in vhost '{}' {why}", vhost.name);
-                return Err(Failure::precondition(what));
-            }
-            messages = vhost.delete_queue(&queue).unwrap_or(0);
         }
         let ok = class::DeleteOk { message_count: u32::try_from(messages).unwrap_or(u32::MAX) };
         self.answer(number, delete.no_wait, &Method::QueueDeleteOk(ok));

@@ -40,6 +40,11 @@ impl Ledger {
         last
     }
 
+    /// The queues that still hold a shared message; `None` for one that was never shared.
+    pub(crate) fn holders(&self, id: u64) -> Option<&[u64]> {
+        self.holders.get(&id).map(SmallVec::as_slice)
+    }
+
     /// The record is dead. Returns where it lies (its copy, if it was moved) and its size, to be released.
     pub(crate) fn bury(&mut self, id: u64, size: u32) -> (u64, u32) {
         let (page, word, bit) = place(id);
@@ -92,6 +97,8 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.share(4096, [1, 2].into_iter());
         assert!(!ledger.unshare(4096, 1));
+        assert_eq!(ledger.holders(4096), Some(&[2][..]), "what a copy names");
+        assert_eq!(ledger.holders(8192), None);
         assert!(ledger.unshare(4096, 2));
         assert!(ledger.unshare(8192, 1), "a message that was never shared has one holder");
     }

@@ -12,7 +12,7 @@ pub(crate) mod reclaim;
 pub(crate) mod records;
 pub(crate) mod replay;
 
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -22,17 +22,96 @@ use smallvec::SmallVec;
 
 use self::ledger::Ledger;
 use self::records::Record;
+use crate::clock;
 use crate::message::{Incoming, Message, Stored};
+
+/// Why a message cannot be had now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// Its bytes are damaged or gone for good.
+    Damaged,
+    /// Every queue is done with it meanwhile.
+    Settled,
+    /// The system did not let us read (no descriptors, an error of the disk): it may next time.
+    Failed,
+}
+
+/// A message to be read, the `at`th of a list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    position: Position,
+    size: u32,
+    at: usize,
+}
+
+/// Takes what one read came to.
+type Found<'a> = dyn FnMut(&Wanted, Result<&[u8], journal::Error>) + 'a;
+
+/// What reading came to; what it did not come to is told here, with file and offset.
+fn kept(wanted: &Wanted, read: Result<&[u8], journal::Error>) -> Result<Message, Unread> {
+    let position = wanted.position;
+    match read {
+        Ok(block) => Message::from_block(block).ok_or_else(|| {
+            tracing::error!(position, "a message is not of the form it was written in and is lost");
+            Unread::Damaged
+        }),
+        Err(error @ (journal::Error::Damaged(_) | journal::Error::Gone(_))) => {
+            tracing::error!(position, %error, "a message cannot be read back and is lost");
+            Err(Unread::Damaged)
+        }
+        Err(error) => {
+            tracing::error!(position, %error, "a message cannot be read now; it is tried again");
+            Err(Unread::Failed)
+        }
+    }
+}
 
 /// See the module's documentation.
 pub(crate) struct Store {
     pub(crate) log: Journal,
     pages: Journal,
     pub(crate) ledger: Mutex<Ledger>,
-    /// Acknowledgements that found the disk full: appended when there is space again.
-    deferred: Mutex<Vec<(u8, Vec<u8>)>>,
+    /// Acknowledgements and deletions that found the disk full: appended when there is space again.
+    owed: Mutex<Owed>,
     waiters: Arc<Waiters>,
     segment_bytes: u64,
+}
+
+/// What the log still has to be told. Locked under the ledger, never the other way round.
+#[derive(Default)]
+struct Owed {
+    /// Messages that queues are done with, by queue.
+    acks: BTreeMap<u64, Vec<u64>>,
+    deleted: Vec<u64>,
+}
+
+impl Owed {
+    fn add(&mut self, record: Record) {
+        match record {
+            Record::Ack { queue, ids } => self.acks.entry(queue).or_default().extend(ids),
+            Record::Deleted { id } => self.deleted.push(id),
+            _ => {}
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.acks.is_empty() && self.deleted.is_empty()
+    }
+
+    /// One record's worth.
+    fn take(&mut self) -> Option<Record> {
+        if let Some(id) = self.deleted.pop() {
+            return Some(Record::Deleted { id });
+        }
+        let mut first = self.acks.first_entry()?;
+        let queue = *first.key();
+        let left = first.get().len().saturating_sub(records::MOST_ACKS);
+        let ids = first.get_mut().split_off(left);
+        if left == 0 {
+            first.remove();
+        }
+        Some(Record::Ack { queue, ids })
+    }
 }
 
 /// Tasks that wait for the log to reach the disk.
@@ -54,7 +133,7 @@ impl Store {
         waiters: Arc<Waiters>,
         segment_bytes: u64,
     ) -> Self {
-        Store { log, pages, ledger: Mutex::new(ledger), deferred: Mutex::default(), waiters, segment_bytes }
+        Store { log, pages, ledger: Mutex::new(ledger), owed: Mutex::default(), waiters, segment_bytes }
     }
 
     /// Appends a message for these durable queues, given by identity, and notes its record in `message`. Returns
@@ -67,6 +146,7 @@ impl Store {
     ) -> Result<Position, journal::Error> {
         let mut index = SmallVec::<[u8; 64]>::new();
         let body_len = message.parts().body.len() as u32;
+        let expires_at = clock::to_wall(expires_at);
         records::encode_message(holders.iter().copied(), message.priority, expires_at, body_len, &mut index);
         let appended = message.parts().with_pieces(|body| {
             self.log.append(journal::Record { kind: records::MESSAGE, index: &index, body })
@@ -87,56 +167,110 @@ impl Store {
         Ok((appended.position, appended.size))
     }
 
-    /// The exchange, queue or binding `id` is gone. Nothing happens for one that was never in the log.
-    pub(crate) fn undefine(&self, id: u64, size: u32) {
+    /// The exchange, queue or binding `id` is gone. Nothing happens for one that was never in the log. `false`: the log
+    /// takes nothing any more.
+    pub(crate) fn undefine(&self, id: u64, size: u32) -> bool {
         if size == 0 {
-            return;
+            return true;
         }
         let (kind, index) = Record::Deleted { id }.encode();
         let mut ledger = self.ledger.lock();
-        self.append_or_defer(kind, index);
+        if !self.say(kind, &index, |owed| owed.deleted.push(id)) {
+            return false;
+        }
         let (position, size) = ledger.bury(id, size);
         self.log.release(position, size);
+        true
+    }
+
+    /// Lets go of the messages of a queue whose deletion is in the log: that says all there is to say of them.
+    pub(crate) fn let_go(&self, queue: u64, messages: &[Stored]) {
+        for slice in messages.chunks(records::MOST_ACKS) {
+            self.release(queue, slice.iter(), &mut self.ledger.lock());
+        }
     }
 
     /// Queues are done with these messages: acknowledged in the log, released from it. Empties the list.
     pub(crate) fn settle(&self, settled: &mut Vec<(u64, Stored)>) {
-        let mut released = Vec::new();
-        let mut ledger = self.ledger.lock();
         for run in settled.chunk_by(|a, b| a.0 == b.0) {
             let Some(queue) = run.first().map(|(queue, _)| *queue) else { continue };
-            let ids = run.iter().filter(|(_, s)| s.is_in_log()).map(|(_, s)| s.id);
-            let mut index = Vec::with_capacity(16 + run.len() * 2);
-            records::encode_ack(queue, ids, &mut index);
-            if index.len() > 8 {
-                self.append_or_defer(records::ACK, index);
-            }
-            for (_, s) in run {
-                if s.has(Stored::PAGED) {
-                    self.pages.release(s.id, s.size);
-                } else if !s.has(Stored::SHARED) || ledger.unshare(s.id, queue) {
-                    released.push(ledger.bury(s.id, s.size));
-                }
+            // A purge of millions neither outgrows a record nor keeps everybody else from the ledger.
+            for slice in run.chunks(records::MOST_ACKS) {
+                self.settle_slice(queue, slice);
             }
         }
-        drop(ledger);
-        self.log.release_many(&released);
         settled.clear();
     }
 
-    fn append_or_defer(&self, kind: u8, index: Vec<u8>) {
-        let record = journal::Record { kind, index: &index, body: &[] };
-        if let Err(journal::Error::Full(_)) = self.log.append(record) {
-            self.deferred.lock().push((kind, index));
+    fn settle_slice(&self, queue: u64, slice: &[(u64, Stored)]) {
+        let ids = || slice.iter().filter(|(_, s)| s.is_in_log()).map(|(_, s)| s.id);
+        let mut index = Vec::with_capacity(16 + slice.len() * 2);
+        records::encode_ack(queue, ids(), &mut index);
+        let mut ledger = self.ledger.lock();
+        if index.len() <= records::EMPTY_ACK
+            || self.say(records::ACK, &index, |owed| owed.acks.entry(queue).or_default().extend(ids()))
+        {
+            self.release(queue, slice.iter().map(|(_, stored)| stored), &mut ledger);
         }
     }
 
-    /// There is space again: appends what had to wait.
-    pub(crate) fn append_deferred(&self) {
-        let _in_step = self.ledger.lock();
-        for (kind, index) in std::mem::take(&mut *self.deferred.lock()) {
-            self.append_or_defer(kind, index);
+    /// The queue is done with these, which was said in the log where they are in it.
+    fn release<'s>(&self, queue: u64, messages: impl Iterator<Item = &'s Stored>, ledger: &mut Ledger) {
+        let mut released = SmallVec::<[(Position, u32); 16]>::new();
+        for stored in messages {
+            if stored.has(Stored::PAGED) {
+                self.pages.release(stored.id, stored.size);
+            } else if !stored.has(Stored::SHARED) || ledger.unshare(stored.id, queue) {
+                released.push(ledger.bury(stored.id, stored.size));
+            }
         }
+        self.log.release_many(&released);
+    }
+
+    /// Appends an acknowledgement or deletion, or owes it while the disk is full. `false`: the log takes nothing any
+    /// more (it has failed, or is closed), so that what it was told last stands, and nothing may be released.
+    fn say(&self, kind: u8, index: &[u8], owe: impl FnOnce(&mut Owed)) -> bool {
+        match self.log.append(journal::Record { kind, index, body: &[] }) {
+            Ok(_) => true,
+            Err(journal::Error::Full(_)) => {
+                owe(&mut self.owed.lock());
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an acknowledgement was not written: a restart brings the message back");
+                false
+            }
+        }
+    }
+
+    /// Appends what had to wait for space, as far as there is some now.
+    pub(crate) fn pay_owed(&self) {
+        loop {
+            // In step with reclaim, as every acknowledgement; but for a slice at a time.
+            let _in_step = self.ledger.lock();
+            let Some(owed) = self.take_owed() else { return };
+            // What is gone from the disk needs no word any more.
+            let (kind, index) = match &owed {
+                Record::Ack { ids, .. } if ids.iter().all(|id| !self.log.holds(*id)) => continue,
+                Record::Deleted { id } if !self.log.holds(*id) => continue,
+                owed => owed.encode(),
+            };
+            match self.log.append_reserved(journal::Record { kind, index: &index, body: &[] }) {
+                Ok(_) => {}
+                Err(journal::Error::Full(_)) => {
+                    self.owed.lock().add(owed);
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "an acknowledgement that had to wait was not written");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_owed(&self) -> Option<Record> {
+        self.owed.lock().take()
     }
 
     /// Asks for everything up to `end` to reach the disk; `waker` is called when it may have.
@@ -157,34 +291,65 @@ impl Store {
         Some(Stored { id: appended.position, size: appended.size, flags: Stored::PAGED })
     }
 
-    /// Reads messages back. `found` gets the place in `locations` and the message, or `None` when its bytes are
-    /// damaged: that is logged with file and offset.
-    pub(crate) fn load(&self, locations: &[Stored], found: &mut dyn FnMut(usize, Option<Message>)) {
+    /// Reads messages back. `found` gets the place in `locations` and the message, or why there is none: damage is
+    /// logged with file and offset.
+    pub(crate) fn load(&self, locations: &[Stored], found: &mut dyn FnMut(usize, Result<Message, Unread>)) {
         for paged in [false, true] {
-            let ledger = self.ledger.lock();
-            let mut wanted: Vec<(Position, u32, usize)> = Vec::with_capacity(locations.len());
-            for (at, location) in locations.iter().enumerate().filter(|(_, l)| l.has(Stored::PAGED) == paged)
-            {
-                let place = (location.id, location.size);
-                let (position, size) = if paged { place } else { ledger.locate(place.0, place.1) };
-                wanted.push((position, size, at));
+            let places = locations.iter().enumerate().filter(|(_, l)| l.has(Stored::PAGED) == paged);
+            let mut wanted: Vec<Wanted> =
+                places.map(|(at, l)| Wanted { position: l.id, size: l.size, at }).collect();
+            if paged {
+                self.read(&self.pages, &mut wanted, &mut |wanted, read| found(wanted.at, kept(wanted, read)));
+                continue;
             }
-            drop(ledger);
-            wanted.sort_unstable();
-            let journal = if paged { &self.pages } else { &self.log };
-            let positions: Vec<(Position, u32)> = wanted.iter().map(|(p, s, _)| (*p, *s)).collect();
-            journal.read_many(&positions, &mut |nth, read| {
-                let Some((position, _, at)) = wanted.get(nth) else { return };
-                let message = match read {
-                    Ok(block) => Message::from_block(block),
-                    Err(error) => {
-                        tracing::error!(position, %error, "a message cannot be read back and is lost");
-                        None
+            self.locate(locations, &mut wanted);
+            while !wanted.is_empty() {
+                sched::yield_point("store: between locate and read");
+                let mut moved = Vec::new();
+                self.read(&self.log, &mut wanted, &mut |wanted, read| match read {
+                    Err(journal::Error::Gone(_)) => moved.push(*wanted),
+                    read => found(wanted.at, kept(wanted, read)),
+                });
+                // A reclaim moved these after they were located: they lie elsewhere now. One that does not was settled
+                // meanwhile, or somebody removed its file.
+                let before = moved.clone();
+                let settled = self.locate(locations, &mut moved);
+                wanted.clear();
+                for (was, now) in before.into_iter().zip(moved) {
+                    if was.position != now.position {
+                        wanted.push(now);
+                    } else if settled.contains(&was.at) {
+                        found(was.at, Err(Unread::Settled));
+                    } else {
+                        found(was.at, kept(&was, Err(journal::Error::Gone(was.position))));
                     }
-                };
-                found(*at, message);
-            });
+                }
+            }
         }
+    }
+
+    /// Where these messages lie now; returns which of them nobody wants any more.
+    fn locate(&self, locations: &[Stored], wanted: &mut [Wanted]) -> HashSet<usize> {
+        let mut settled = HashSet::new();
+        let ledger = self.ledger.lock();
+        for wanted in wanted {
+            let Some(location) = locations.get(wanted.at) else { continue };
+            (wanted.position, wanted.size) = ledger.locate(location.id, location.size);
+            if ledger.is_dead(location.id) {
+                settled.insert(wanted.at);
+            }
+        }
+        settled
+    }
+
+    fn read(&self, journal: &Journal, wanted: &mut [Wanted], found: &mut Found<'_>) {
+        wanted.sort_unstable();
+        let positions: Vec<(Position, u32)> = wanted.iter().map(|w| (w.position, w.size)).collect();
+        journal.read_many(&positions, &mut |nth, read| {
+            if let Some(wanted) = wanted.get(nth) {
+                found(wanted, read);
+            }
+        });
     }
 
     /// Forgets what was dead in parts of the log that are gone.
@@ -209,15 +374,14 @@ impl Store {
 
     /// Everything appended so far is on disk, or an error says why not. Blocks.
     pub(crate) fn close(&self) -> Result<(), journal::Error> {
+        if !self.owed.lock().is_empty() {
+            // What is dead altogether goes without a word; the rest is told, from the reserve if need be.
+            if let Err(error) = self.reclaim() {
+                tracing::warn!(%error, "space could not be given back before the end");
+            }
+            self.pay_owed();
+        }
         self.log.close()?;
         self.pages.close()
-    }
-}
-
-/// Removes a vhost's folder.
-pub(crate) fn remove(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }

@@ -17,6 +17,19 @@ struct Found {
     index: Vec<u8>,
 }
 
+/// Why a segment was not given back.
+enum Stuck {
+    /// A live record in it cannot be read.
+    Unreadable(journal::Error),
+    Log(journal::Error),
+}
+
+impl From<journal::Error> for Stuck {
+    fn from(error: journal::Error) -> Self {
+        Stuck::Log(error)
+    }
+}
+
 impl Store {
     /// Gives back all segments that are worth it. Blocks on the disk.
     pub(crate) fn reclaim(&self) -> Result<(), journal::Error> {
@@ -24,12 +37,24 @@ impl Store {
             return Ok(());
         }
         while let Some(segment) = self.log.victim() {
-            self.reclaim_segment(segment)?;
+            match self.reclaim_segment(segment) {
+                Ok(()) => {}
+                // One bad place keeps its own segment from being given back, and no other.
+                Err(Stuck::Unreadable(error)) => {
+                    if self.log.set_aside(segment) {
+                        tracing::error!(
+                            %error,
+                            "a message cannot be read: its part of the log stays until the message is consumed or purged"
+                        );
+                    }
+                }
+                Err(Stuck::Log(error)) => return Err(error),
+            }
         }
         Ok(())
     }
 
-    fn reclaim_segment(&self, segment: SegmentId) -> Result<(), journal::Error> {
+    fn reclaim_segment(&self, segment: SegmentId) -> Result<(), Stuck> {
         let log = &self.log;
         let mut found = Vec::new();
         log.entries(segment, &mut |entry| {
@@ -42,6 +67,7 @@ impl Store {
             });
         })?;
         for record in &found {
+            sched::yield_point("reclaim: between records");
             match Record::decode(record.kind, &record.index) {
                 Some(Record::Ack { queue, ids }) => self.carry_ack(segment, record.id, queue, &ids)?,
                 Some(Record::Deleted { id }) if self.is_needed(segment, id) => {
@@ -77,19 +103,29 @@ impl Store {
         Ok(())
     }
 
-    fn carry_live(&self, record: &Found) -> Result<(), journal::Error> {
+    fn carry_live(&self, record: &Found) -> Result<(), Stuck> {
         let log = &self.log;
         if !self.ledger.lock().lives_at(record.id, record.position) {
             return Ok(());
         }
-        let body = log.read(record.position)?;
+        let body = match log.read(record.position) {
+            Ok(body) => body,
+            Err(error @ journal::Error::Damaged(_)) => return Err(Stuck::Unreadable(error)),
+            Err(error) => return Err(error.into()),
+        };
+        sched::yield_point("reclaim: between read and copy");
         // Looked at again, and copied in the same breath: an acknowledgement that came meanwhile must not end up
         // before the copy in the log.
         let mut ledger = self.ledger.lock();
         if !ledger.lives_at(record.id, record.position) {
             return Ok(());
         }
-        let copy = journal::Record { kind: record.kind, index: &record.index, body: &[&body] };
+        // A copy names the queues that hold the message now. Those that have settled it said so before the copy, and
+        // would get it back from one that named them.
+        let remaining =
+            ledger.holders(record.id).and_then(|holders| records::with_queues(&record.index, holders));
+        let index = remaining.as_deref().unwrap_or(&record.index);
+        let copy = journal::Record { kind: record.kind, index, body: &[&body] };
         let appended = log.append_copy(record.id, copy)?;
         ledger.relocate(record.id, appended.position, appended.size);
         log.release(record.position, record.size);

@@ -19,6 +19,11 @@ pub(crate) const DELETED: u8 = 129;
 /// records has one bit for each 64 bytes of log).
 const SHORTEST: usize = 32;
 
+/// Messages that one acknowledgement names at the most: 40 KiB of index, and a slice of work under the ledger's lock.
+pub(crate) const MOST_ACKS: usize = 4096;
+/// Bytes of the index of an acknowledgement of nothing.
+pub(crate) const EMPTY_ACK: usize = 8;
+
 /// A decoded index part.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Record {
@@ -58,6 +63,8 @@ pub(crate) enum Record {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MessageRecord {
     pub(crate) queues: SmallVec<[u64; 2]>,
+    /// The record names several queues, whichever of them hold the message still. Not written.
+    pub(crate) shared: bool,
     pub(crate) priority: u8,
     pub(crate) expires_at: u64,
     pub(crate) body_len: u32,
@@ -79,6 +86,14 @@ pub(crate) fn encode_message(
     if out.len() < SHORTEST {
         out.resize(SHORTEST, 0);
     }
+}
+
+/// The index part of the same message for these queues; `None` where it is not the index of a message.
+pub(crate) fn with_queues(index: &[u8], queues: &[u64]) -> Option<SmallVec<[u8; 64]>> {
+    let Some(Record::Message(m)) = Record::decode(MESSAGE, index) else { return None };
+    let mut out = SmallVec::new();
+    encode_message(queues.iter().copied(), m.priority, m.expires_at, m.body_len, &mut out);
+    Some(out)
 }
 
 /// Writes the index part of an acknowledgement: the queue, then each id as the difference to the one before it.
@@ -162,7 +177,7 @@ impl Record {
                 let count = from.u32()? as usize;
                 let queues = from.take(count.checked_mul(8)?)?.chunks_exact(8);
                 let queues = queues.map(|c| c.try_into().map_or(0, u64::from_le_bytes)).collect();
-                Record::Message(MessageRecord { queues, priority, expires_at, body_len })
+                Record::Message(MessageRecord { queues, shared: count > 1, priority, expires_at, body_len })
             }
             ACK => {
                 let queue = from.u64()?;
@@ -275,6 +290,7 @@ mod tests {
             },
             Record::Message(MessageRecord {
                 queues: SmallVec::from_slice(&[4096, 5000]),
+                shared: true,
                 priority: 9,
                 expires_at: u64::MAX,
                 body_len: 17,

@@ -1,6 +1,6 @@
 //! What a log says, gathered record by record: the definitions and messages that are still there at its end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use journal::Entry as LogEntry;
 
@@ -25,7 +25,8 @@ pub(crate) struct Dead {
 /// See the module's documentation.
 #[derive(Default)]
 pub(crate) struct Replay {
-    pub(crate) definitions: HashMap<u64, Held<Record>>,
+    /// By ascending identity: of two declarations of one name the later one counts.
+    pub(crate) definitions: BTreeMap<u64, Held<Record>>,
     /// By ascending identity, as the log has them; one without queues is done with.
     messages: Vec<Held<MessageRecord>>,
     /// Copies whose originals are gone stand late in the log, out of order.
@@ -63,9 +64,12 @@ impl Replay {
         if self.messages.last().is_none_or(|last| last.id < held.id) {
             self.messages.push(held);
         } else if let Some(older) = self.find(held.id) {
-            // A copy after its original: the reclaim that made it did not come to its end.
+            // A copy after its original: the reclaim that made it did not come to its end. It names the queues that
+            // held the message when it was made; those that have settled it since stand behind it.
             let dead = Dead { id: held.id, position: older.position, size: older.size };
-            (older.position, older.size) = (held.position, held.size);
+            let still_held = |queue: &u64| older.what.queues.contains(queue);
+            let queues = held.what.queues.iter().copied().filter(still_held).collect();
+            *older = Held { what: MessageRecord { queues, ..held.what }, ..held };
             self.dead.push(dead);
         } else {
             self.moved.insert(held.id, held);
@@ -103,6 +107,8 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::SmallVec;
+
     use super::*;
 
     fn see(replay: &mut Replay, id: u64, position: u64, record: &Record) {
@@ -111,8 +117,9 @@ mod tests {
     }
 
     fn message(queues: &[u64]) -> Record {
-        let queues = queues.iter().copied().collect();
-        Record::Message(MessageRecord { queues, priority: 0, expires_at: u64::MAX, body_len: 1 })
+        let queues: SmallVec<[u64; 2]> = queues.iter().copied().collect();
+        let shared = queues.len() > 1;
+        Record::Message(MessageRecord { queues, shared, priority: 0, expires_at: u64::MAX, body_len: 1 })
     }
 
     fn left(replay: &mut Replay) -> Vec<(u64, u64)> {
@@ -129,6 +136,29 @@ mod tests {
         see(&mut replay, 500, 500, &Record::Ack { queue: 2, ids: vec![200] });
         assert_eq!(replay.dead, [Dead { id: 200, position: 200, size: 64 }]);
         assert_eq!(left(&mut replay), [(100, 100), (300, 300)]);
+    }
+
+    #[test]
+    fn a_copy_says_who_holds_a_shared_message_still() {
+        let mut replay = Replay::default();
+        see(&mut replay, 100, 100, &message(&[1, 2]));
+        see(&mut replay, 200, 200, &Record::Ack { queue: 1, ids: vec![100] });
+        see(&mut replay, 100, 300, &message(&[2]));
+        let left = replay.take_messages();
+        assert_eq!(left.iter().map(|held| held.what.queues.to_vec()).collect::<Vec<_>>(), [[2]]);
+        assert!(!left[0].what.shared, "the copy names one queue");
+    }
+
+    #[test]
+    fn a_copy_gives_no_queue_back_what_it_settled() {
+        let mut replay = Replay::default();
+        see(&mut replay, 100, 100, &message(&[1, 2]));
+        see(&mut replay, 200, 200, &Record::Ack { queue: 1, ids: vec![100] });
+        // As releases before format 2 wrote it.
+        see(&mut replay, 100, 300, &message(&[1, 2]));
+        let left = replay.take_messages();
+        assert_eq!(left.iter().map(|held| held.what.queues.to_vec()).collect::<Vec<_>>(), [[2]]);
+        assert!(left[0].what.shared, "and its next copy must say so");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::topology::Topology;
 use crate::error::{Failure, Outcome};
 use crate::exchange::routing::sorted_arguments;
 use crate::exchange::{self, BindingKey, Destination, Exchange, ExchangeKind};
-use crate::link::Effects;
+use crate::queue::deletion::{Condition, Kept, Remains};
 use crate::queue::{self, Arguments, Owner, Queue};
 use crate::store::records::Record;
 
@@ -233,21 +233,30 @@ impl Vhost {
         }
     }
 
-    /// Deletes the queue and tells its consumers. Returns how many messages were ready, `None` when somebody else
-    /// just deleted it.
-    pub(crate) fn delete_queue(self: &Arc<Self>, queue: &Arc<Queue>) -> Option<u64> {
+    /// Deletes the queue if the condition holds, and tells its consumers. Returns how many messages were ready.
+    ///
+    /// The name is free, and the deletion in the log, before anybody can declare the name anew: so the log has both in
+    /// that order. Its messages need no word of their own, since one whose queue is not declared is nobody's.
+    pub(crate) fn delete_queue(&self, queue: &Arc<Queue>, condition: Condition) -> Result<u64, Kept> {
         let mut topology = self.topology.write();
-        if !topology.remove_queue(queue) {
-            return None;
+        let remains = queue.condemn(condition)?;
+        let is_said = self.store().undefine(queue.id, queue.record_size);
+        if topology.remove_queue(queue) {
+            self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         }
-        self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         drop(topology);
-        let mut effects = Effects::default();
-        let (messages, consumers) = queue.bury(&mut effects);
-        self.carry_out(&mut effects);
-        self.store().undefine(queue.id, queue.record_size);
+        Ok(self.clear_away(queue, remains, is_said))
+    }
+
+    /// Lets go of what a deleted queue leaves.
+    pub(super) fn clear_away(&self, queue: &Queue, mut remains: Remains, is_said: bool) -> u64 {
+        let messages = remains.messages;
+        let consumers = std::mem::take(&mut remains.consumers);
         consumers.into_iter().for_each(|cut_off| cut_off.link.cancel(cut_off.consumer));
-        Some(messages)
+        if is_said {
+            self.store().let_go(queue.id, &remains.records());
+        }
+        messages
     }
 }
 

@@ -6,6 +6,7 @@ use std::task::Waker;
 use super::Vhost;
 use crate::link::{Consumer, Effects, QueueType, Unacked};
 use crate::queue::Queue;
+use crate::queue::deletion::Condition;
 use crate::timers::OnTimer;
 
 impl Vhost {
@@ -63,7 +64,8 @@ impl Vhost {
         let is_unused = queue.remove_consumer(consumer, &mut effects);
         self.carry_out(&mut effects);
         if is_unused {
-            self.delete_queue(queue);
+            // Somebody may have begun to consume meanwhile: then it stays.
+            let _ = self.delete_queue(queue, Condition::Abandoned);
         }
     }
 }
@@ -74,7 +76,8 @@ impl OnTimer for Vhost {
         let has_expired = Arc::clone(&queue).on_timer(now, &mut effects);
         self.carry_out(&mut effects);
         if has_expired && let Some(found) = self.find_queue(queue.name()).filter(|q| q.id == queue.id()) {
-            self.delete_queue(&found);
+            // It may have been used meanwhile: then it stays, and that use has armed the timer anew.
+            let _ = self.delete_queue(&found, Condition::Expired { now });
         }
     }
 }

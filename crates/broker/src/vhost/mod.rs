@@ -20,6 +20,9 @@ pub(crate) mod route;
 mod store_message;
 pub(crate) mod topology;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

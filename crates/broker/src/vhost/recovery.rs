@@ -4,7 +4,7 @@
 //! acknowledged, then builds exchanges, queues and bindings from them. What names something that is gone (a message
 //! for a deleted queue, a binding to one) is dropped and its record released.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 use super::declare::key_of;
 use super::topology::Topology;
 use super::{Spawn, TRANSIENT_IDS, Vhost, predeclared};
+use crate::clock;
 use crate::exchange::{self, Destination, Exchange, ExchangeKind};
 use crate::link::Effects;
 use crate::memory::Memory;
@@ -120,7 +121,7 @@ impl Vhost {
 
     fn rebuild(
         self: &Arc<Self>,
-        definitions: HashMap<u64, Held<Record>>,
+        definitions: BTreeMap<u64, Held<Record>>,
         messages: Vec<Held<MessageRecord>>,
     ) {
         let mut exchanges: HashMap<u64, Arc<Exchange>> = HashMap::new();
@@ -146,13 +147,23 @@ impl Vhost {
                         arguments,
                     };
                     let exchange = Exchange::new(declaration);
-                    topology.exchanges.insert(Arc::clone(&exchange.name), Arc::clone(&exchange));
+                    let replaced =
+                        topology.exchanges.insert(Arc::clone(&exchange.name), Arc::clone(&exchange));
                     exchanges.insert(id, exchange);
+                    if let Some(older) = replaced {
+                        exchanges.remove(&older.id);
+                        self.superseded(&older.name, older.id, older.record_size);
+                    }
                 }
                 Record::Queue { name, auto_delete, arguments } => {
                     let queue = self.rebuild_queue((id, held.size), name, auto_delete, arguments);
+                    let replaced = topology.queues.get(&queue.name).cloned();
                     topology.insert_queue(&queue);
                     queues.insert(id, queue);
+                    if let Some(older) = replaced {
+                        queues.remove(&older.id);
+                        self.superseded(&older.name, older.id, older.record_size);
+                    }
                 }
                 binding => bindings.push((id, held.size, binding)),
             }
@@ -162,6 +173,13 @@ impl Vhost {
         }
         drop(topology);
         self.refill(messages, &queues);
+    }
+
+    /// An older declaration of the same name: it was deleted, and a power cut took the word of that. What names it is
+    /// dropped with it.
+    fn superseded(&self, name: &str, id: u64, record_size: u32) {
+        tracing::warn!(vhost = %self.name, name, id, "the log declares this name twice: the later declaration counts");
+        self.store().undefine(id, record_size);
     }
 
     fn rebuild_queue(
@@ -223,20 +241,19 @@ impl Vhost {
             holders.retain(|queue| queues.contains_key(queue));
             // It may have been delivered before the stop: nobody can know.
             let mut stored = Stored { id, size, flags: Stored::REDELIVERED };
-            match holders.len() {
-                0 => orphans.push(ledger.bury(id, size)),
-                1 => {}
-                _ => {
-                    ledger.share(id, holders.iter().copied());
-                    stored.flags |= Stored::SHARED;
-                }
+            if holders.is_empty() {
+                orphans.push(ledger.bury(id, size));
+            } else if what.shared {
+                // One that is left alone is noted too: the record still names the others.
+                ledger.share(id, holders.iter().copied());
+                stored.flags |= Stored::SHARED;
             }
             for holder in holders {
                 lines.entry(holder).or_default().push(Entry {
                     seq: 0,
                     stored,
                     priority: what.priority,
-                    expires_at: what.expires_at,
+                    expires_at: clock::from_wall(what.expires_at),
                     body_len: what.body_len,
                     message: None,
                 });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use amqp::table::FieldTable;
 
 use super::Vhost;
-use crate::link::Effects;
+use crate::queue::deletion::Condition;
 use crate::queue::{self, Arguments, Owner, Queue};
 
 /// The name under which a client consumes the answers to its own requests.
@@ -30,11 +30,11 @@ impl Vhost {
     }
 
     /// The consumer of replies is gone.
-    pub(crate) fn remove_replies(self: &Arc<Self>, queue: &Arc<Queue>) {
+    pub(crate) fn remove_replies(&self, queue: &Arc<Queue>) {
         self.replies.write().remove(&queue.name);
-        let mut effects = Effects::default();
-        queue.bury(&mut effects);
-        self.carry_out(&mut effects);
+        if let Ok(remains) = queue.condemn(Condition::Always) {
+            self.clear_away(queue, remains, true);
+        }
     }
 
     /// The queue that a message to the default exchange with this key goes to.
