@@ -281,7 +281,7 @@ impl Node {
         self.part_with_clients("broker forced connection closure with reason 'shutdown'", patience).await;
         for vhost in self.vhosts() {
             let name = Arc::clone(&vhost.name);
-            let closed = tokio::task::spawn_blocking(move || vhost.store().close()).await;
+            let closed = tokio::task::spawn_blocking(move || vhost.close()).await;
             match closed {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(vhost = %name, %error, "the log did not close cleanly"),

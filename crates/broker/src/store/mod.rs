@@ -372,6 +372,25 @@ impl Store {
         }
     }
 
+    /// A life begins: what was told of deliveries at the last stop does not hold any more. Blocks on the disk.
+    pub(crate) fn note_start(&self) -> Result<(), journal::Error> {
+        let (kind, index) = Record::Started.encode();
+        self.log.append(journal::Record { kind, index: &index, body: &[] })?;
+        self.log.sync()
+    }
+
+    /// A life ends in good order: of the messages in these queues, these were delivered before.
+    pub(crate) fn note_stop(&self, delivered: &[(u64, Vec<u64>)]) -> Result<(), journal::Error> {
+        let told = delivered.iter().flat_map(|(queue, ids)| {
+            ids.chunks(records::MOST_ACKS).map(|ids| Record::Delivered { queue: *queue, ids: ids.to_vec() })
+        });
+        for record in told.chain([Record::Stopped]) {
+            let (kind, index) = record.encode();
+            self.log.append_reserved(journal::Record { kind, index: &index, body: &[] })?;
+        }
+        Ok(())
+    }
+
     /// Everything appended so far is on disk, or an error says why not. Blocks.
     pub(crate) fn close(&self) -> Result<(), journal::Error> {
         if !self.owed.lock().is_empty() {

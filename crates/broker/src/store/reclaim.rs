@@ -77,7 +77,11 @@ impl Store {
                         journal::Record { kind: record.kind, index: &record.index, body: &[] },
                     )?;
                 }
-                Some(Record::Deleted { .. }) | None => {}
+                // What was told at a stop is of use at the next start only.
+                Some(
+                    Record::Deleted { .. } | Record::Delivered { .. } | Record::Stopped | Record::Started,
+                )
+                | None => {}
                 Some(_) => self.carry_live(record)?,
             }
         }

@@ -95,6 +95,20 @@ impl Vhost {
         self.store().trim_pages();
     }
 
+    /// Ends in good order: everything is on disk then, and which messages were delivered before. Blocks.
+    pub(crate) fn close(&self) -> Result<(), journal::Error> {
+        let queues = self.queues().into_iter().filter(|queue| queue.durable);
+        let delivered: Option<Vec<_>> =
+            queues.map(|queue| Some((queue.id, queue.delivered_before()?))).collect();
+        // Where deliveries are still out, a connection has not ended: a restart may not take them for news.
+        if let Some(delivered) = delivered
+            && let Err(error) = self.store().note_stop(&delivered)
+        {
+            tracing::warn!(vhost = %self.name, %error, "every message counts as redelivered at the next start");
+        }
+        self.store().close()
+    }
+
     fn transient_id(&self) -> u64 {
         self.next_transient.fetch_add(1, Ordering::Relaxed)
     }

@@ -24,7 +24,7 @@ use crate::message::{Entry, Stored};
 use crate::queue::{self, Arguments, Ground, Queue};
 use crate::store::ledger::Ledger;
 use crate::store::records::{MessageRecord, Record};
-use crate::store::replay::{Dead, Held, Replay};
+use crate::store::replay::{Dead, Deliveries, Held, Replay};
 use crate::store::{Store, Waiters};
 use crate::timers::Timers;
 
@@ -90,7 +90,11 @@ impl Vhost {
         let count = messages.len();
         let vhost =
             Vhost::around(name, Store::new((log, pages), ledger, waiters, around.segment_bytes), around);
-        vhost.rebuild(replay.definitions, messages);
+        let deliveries = replay.take_deliveries();
+        vhost.rebuild(replay.definitions, messages, &deliveries);
+        if deliveries.are_known() {
+            vhost.store().note_start()?;
+        }
         tracing::info!(
             vhost = name,
             messages = count,
@@ -123,6 +127,7 @@ impl Vhost {
         self: &Arc<Self>,
         definitions: BTreeMap<u64, Held<Record>>,
         messages: Vec<Held<MessageRecord>>,
+        deliveries: &Deliveries,
     ) {
         let mut exchanges: HashMap<u64, Arc<Exchange>> = HashMap::new();
         let mut queues: HashMap<u64, Arc<Queue>> = HashMap::new();
@@ -172,7 +177,7 @@ impl Vhost {
             self.rebuild_binding(&mut topology, (id, size), binding, &exchanges, &queues);
         }
         drop(topology);
-        self.refill(messages, &queues);
+        self.refill(messages, &queues, deliveries);
     }
 
     /// An older declaration of the same name: it was deleted, and a power cut took the word of that. What names it is
@@ -229,7 +234,12 @@ impl Vhost {
     }
 
     /// Puts the messages back into their queues, in the order of their arrival.
-    fn refill(self: &Arc<Self>, messages: Vec<Held<MessageRecord>>, queues: &HashMap<u64, Arc<Queue>>) {
+    fn refill(
+        self: &Arc<Self>,
+        messages: Vec<Held<MessageRecord>>,
+        queues: &HashMap<u64, Arc<Queue>>,
+        deliveries: &Deliveries,
+    ) {
         let mut lines: HashMap<u64, Vec<Entry>> = HashMap::new();
         let mut orphans = Vec::new();
         let mut ledger = self.store().ledger.lock();
@@ -239,8 +249,7 @@ impl Vhost {
             }
             let mut holders = what.queues;
             holders.retain(|queue| queues.contains_key(queue));
-            // It may have been delivered before the stop: nobody can know.
-            let mut stored = Stored { id, size, flags: Stored::REDELIVERED };
+            let mut stored = Stored { id, size, flags: 0 };
             if holders.is_empty() {
                 orphans.push(ledger.bury(id, size));
             } else if what.shared {
@@ -249,6 +258,8 @@ impl Vhost {
                 stored.flags |= Stored::SHARED;
             }
             for holder in holders {
+                let redelivered = if deliveries.may_have(holder, id) { Stored::REDELIVERED } else { 0 };
+                let stored = Stored { flags: stored.flags | redelivered, ..stored };
                 lines.entry(holder).or_default().push(Entry {
                     seq: 0,
                     stored,

@@ -110,7 +110,7 @@ fn reclaim(vhost: &Arc<Vhost>) {
 
 /// The next life of the disk, after a stop in good order.
 fn stopped(vhost: Arc<Vhost>, disk: &FaultyStorage) -> FaultyStorage {
-    vhost.store().close().expect("closes");
+    vhost.close().expect("closes");
     drop(vhost);
     disk.crash(Crash::PowerAll)
 }
@@ -376,4 +376,34 @@ fn the_messages_of_a_deleted_queue_are_gone_after_a_kill() {
     assert_eq!(take(&vhost, &other, usize::MAX), (400..500).collect::<Vec<_>>());
     reclaim(&vhost);
     assert!(vhost.store().log.stats().segments < 4, "{:?}", vhost.store().log.stats());
+}
+
+#[test]
+fn only_what_was_delivered_counts_as_redelivered_after_a_stop_in_good_order() {
+    let disk = FaultyStorage::new();
+    let vhost = open(&disk);
+    let queue = declare(&vhost, "q");
+    for n in 0..5 {
+        publish(&vhost, &[&queue], n, 50).expect("stored");
+    }
+    for entry in queue.lock().ready.iter_mut().take(2) {
+        entry.stored.flags |= Stored::REDELIVERED;
+    }
+    let flags = |vhost: &Arc<Vhost>| -> Vec<bool> {
+        let queue = vhost.find_queue("q").expect("there");
+        let state = queue.lock();
+        state.ready.iter().map(|entry| entry.stored.has(Stored::REDELIVERED)).collect()
+    };
+    let mut disk = stopped(vhost, &disk);
+    for _ in 0..2 {
+        let vhost = open(&disk);
+        assert_eq!(flags(&vhost), [true, true, false, false, false]);
+        disk = stopped(vhost, &disk);
+    }
+    // A life that did nothing and was killed may have delivered all the same.
+    let vhost = open(&disk);
+    let disk = disk.crash(Crash::PowerAll);
+    drop(vhost);
+    let vhost = open(&disk);
+    assert_eq!(flags(&vhost), [true; 5]);
 }
