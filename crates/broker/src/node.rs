@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use crate::timers::Timers;
 use crate::vhost::recovery::{DiskListener, Surroundings};
 use crate::vhost::{Spawn, Vhost};
-use crate::vhost_folders::{FolderError, VhostFolders};
+use crate::vhost_folders::{self, FolderError, VhostFolders};
 
 /// How often memory, disk and dead log segments are looked at.
 const ROUND: Duration = Duration::from_millis(500);
@@ -30,6 +30,8 @@ const ROUND: Duration = Duration::from_millis(500);
 pub(crate) struct Node {
     pub(crate) settings: Settings,
     folders: VhostFolders,
+    /// Held from a new vhost's number to its definition.
+    making_vhosts: Mutex<()>,
     pub(crate) access: Access,
     pub(crate) alarms: Arc<Alarms>,
     pub(crate) started: Instant,
@@ -74,6 +76,8 @@ impl Node {
         let access = Access::open(folders.definitions())?;
         access.set_loopback_users(settings.loopback_users.clone());
         if access.is_empty() {
+            folders.settle(|_| false, access.next_vhost())?;
+            folders.create(access.next_vhost())?;
             access.bootstrap(&settings.default_user, &settings.default_pass)?;
         }
         let named: HashSet<u64> = access.vhosts().iter().map(|vhost| vhost.id.0).collect();
@@ -92,6 +96,7 @@ impl Node {
         let node = Arc::new(Node {
             settings,
             folders,
+            making_vhosts: Mutex::default(),
             access,
             alarms,
             started: Instant::now(),
@@ -105,7 +110,7 @@ impl Node {
             stop: Notify::new(),
         });
         for record in node.access.vhosts() {
-            node.open_vhost(&record.name, &node.folders.existing(record.id.0)?)?;
+            node.open_vhost(&record.name, &node.folders.existing(record.id.0, &record.name)?)?;
         }
         Ok(node)
     }
@@ -113,21 +118,25 @@ impl Node {
     fn open_vhost(&self, name: &str, folder: &Path) -> Result<(), NodeError> {
         let vhost = Vhost::open(name, folder, &self.around)
             .map_err(|source| NodeError::Log { vhost: name.to_owned(), source })?;
+        // The log's own name has to outlive a power cut before anything in it is confirmed.
+        vhost_folders::sync(folder)?;
         self.vhosts.write().insert(name.to_owned(), vhost);
         Ok(())
     }
 
-    /// Makes a vhost: its definition, then its log.
+    /// Makes a vhost: its folder, its definition, its log. A definition without a folder is a loss.
     pub(crate) fn add_vhost(&self, name: &str, description: &str, tags: &[String]) -> Result<(), NodeError> {
-        let id = self.access.add_vhost_with(name, description, tags)?;
-        match self.folders.create(id.0) {
-            Ok(folder) => self.open_vhost(name, &folder),
-            Err(error) => {
-                // What lies there is somebody else's: the vhost is not made.
-                self.access.delete_vhost(name)?;
-                Err(error.into())
-            }
+        let _one_at_a_time = self.making_vhosts.lock();
+        if self.access.has_vhost(name) {
+            return Err(AccessError::VhostExists(name.to_owned()).into());
         }
+        let number = self.access.next_vhost();
+        let folder = self.folders.create(number)?;
+        if let Err(error) = self.access.add_vhost_with(name, description, tags) {
+            self.folders.remove(number)?;
+            return Err(error.into());
+        }
+        self.open_vhost(name, &folder)
     }
 
     /// Ends a vhost: its connections, its log, its definition.

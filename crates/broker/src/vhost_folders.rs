@@ -39,6 +39,20 @@ pub enum FolderError {
         /// The number the next vhost would get.
         next: u64,
     },
+    /// A vhost is defined, and its messages are gone.
+    #[error(
+        "the vhost '{vhost}' has lost its messages: {} is missing. Put the vhost's folder {} back; to go on without \
+         its queues and messages, make that folder anew, empty",
+        missing.display(), folder.display()
+    )]
+    Missing {
+        /// The vhost.
+        vhost: String,
+        /// What is not there.
+        missing: PathBuf,
+        /// The vhost's folder.
+        folder: PathBuf,
+    },
     /// A new vhost's folder is there already.
     #[error("{} is there already and is not touched: move it away", folder.display())]
     Occupied {
@@ -91,10 +105,15 @@ impl VhostFolders {
         self.vhosts.join(number.to_string())
     }
 
-    /// Removes what deletions left that were cut short; refuses what definitions with `next` as the next number cannot
-    /// know.
+    /// Removes what deletions and creations left that were cut short; refuses what definitions with `next` as the next
+    /// number cannot know.
     pub(crate) fn settle(&self, is_named: impl Fn(u64) -> bool, next: u64) -> Result<(), FolderError> {
-        let numbers = self.numbers()?;
+        let mut numbers = self.numbers()?;
+        if numbers.last() == Some(&next) && self.is_empty(next)? {
+            // A vhost's folder comes before its definition.
+            self.remove(next)?;
+            numbers.pop();
+        }
         if let Some(&number) = numbers.iter().find(|number| **number >= next) {
             let (folder, definitions) = (self.of(number), self.definitions.clone());
             return Err(FolderError::Foreign { folder, definitions, next });
@@ -117,12 +136,22 @@ impl VhostFolders {
         Ok(folder)
     }
 
-    /// The folder of a vhost that is defined: made where a crash came between the definition and the folder.
-    pub(crate) fn existing(&self, number: u64) -> Result<PathBuf, FolderError> {
+    /// The folder of a vhost that is defined. Refuses one that lost its log; an empty one is a new vhost's, or an
+    /// operator's word to go on without what was in it.
+    pub(crate) fn existing(&self, number: u64, vhost: &str) -> Result<PathBuf, FolderError> {
+        let (folder, log) = (self.of(number), self.of(number).join("log"));
+        let missing = match (folder.is_dir(), log.is_dir()) {
+            (_, true) => return Ok(folder),
+            (true, false) if self.is_empty(number)? => return Ok(folder),
+            (true, false) => log,
+            (false, false) => folder.clone(),
+        };
+        Err(FolderError::Missing { vhost: vhost.to_owned(), missing, folder })
+    }
+
+    fn is_empty(&self, number: u64) -> Result<bool, FolderError> {
         let folder = self.of(number);
-        fs::create_dir_all(&folder).map_err(refused(&folder))?;
-        sync(&self.vhosts)?;
-        Ok(folder)
+        Ok(fs::read_dir(&folder).map_err(refused(&folder))?.next().is_none())
     }
 
     /// Removes a vhost's folder with all in it.
@@ -147,7 +176,7 @@ impl VhostFolders {
 }
 
 /// A folder's names are on disk when this returns.
-fn sync(folder: &Path) -> Result<(), FolderError> {
+pub(crate) fn sync(folder: &Path) -> Result<(), FolderError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(refused(folder))
 }
 
@@ -188,5 +217,29 @@ mod tests {
         let folders = VhostFolders::open(home.path()).expect("opens");
         assert!(matches!(folders.create(0), Err(FolderError::Occupied { .. })));
         assert!(folders.create(1).expect("made").is_dir());
+    }
+
+    #[test]
+    fn a_vhost_that_lost_its_log_is_named() {
+        let home = data(&[0], b"x");
+        let folders = VhostFolders::open(home.path()).expect("opens");
+        folders.existing(0, "/").expect("whole");
+        fs::create_dir(folders.of(0).join("pages")).expect("made");
+        fs::remove_dir(folders.of(0).join("log")).expect("removed");
+        for (number, vhost) in [(0, "/"), (1, "nova")] {
+            let error = folders.existing(number, vhost).expect_err("lost").to_string();
+            assert!(error.contains(&format!("'{vhost}' has lost its messages")), "{error}");
+        }
+        fs::create_dir(folders.of(1)).expect("made");
+        folders.existing(1, "nova").expect("the operator goes on without");
+    }
+
+    #[test]
+    fn a_creation_that_was_cut_short_is_undone() {
+        let home = data(&[0], b"x");
+        let folders = VhostFolders::open(home.path()).expect("opens");
+        folders.create(1).expect("made");
+        folders.settle(|number| number == 0, 1).expect("an empty folder is nobody's");
+        assert_eq!(folders.numbers().expect("read"), [0]);
     }
 }
