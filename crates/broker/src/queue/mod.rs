@@ -25,6 +25,8 @@ pub(crate) mod paging;
 mod queue_type;
 pub(crate) mod ready;
 pub(crate) mod settlement;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};

@@ -30,6 +30,8 @@ mod io;
 mod publish;
 mod queues;
 mod rights;
+#[cfg(test)]
+mod tests;
 mod tx;
 
 use std::sync::Arc;
