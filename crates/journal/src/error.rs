@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Position;
-use crate::reclaim::SegmentId;
+use crate::segment::SegmentId;
 
 /// Bytes on disk that are not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 //!
 //! The owner's protocol and why it stays correct over crashes stand in docs/journal.md, "Reclaim".
 
-use std::fmt;
 use std::sync::atomic::Ordering;
 
 use crate::Position;
@@ -11,25 +10,8 @@ use crate::error::Error;
 use crate::journal::Journal;
 use crate::record::Entry;
 use crate::recovery::segment_entries;
-use crate::segment::segment_path;
+use crate::segment::{SegmentId, segment_path};
 use crate::shared::State;
-
-/// Names one segment: the position at which it begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SegmentId(pub(crate) Position);
-
-impl SegmentId {
-    /// The position at which the segment begins.
-    pub fn base(self) -> Position {
-        self.0
-    }
-}
-
-impl fmt::Display for SegmentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 impl Journal {
     /// The record at `position`, of `size` bytes in the log, is dead. Once for each record of a kind below
