@@ -123,7 +123,7 @@ impl Journal {
         let appended = pending.append(&draft, large, &shared.table);
         drop(pending);
         if id.is_some() {
-            shared.copied_end.fetch_max(appended.end, Ordering::AcqRel);
+            shared.retire_after.fetch_max(appended.end, Ordering::AcqRel);
             shared.copied_bytes.fetch_add(u64::from(appended.size), Ordering::AcqRel);
         }
         shared.appended(u64::from(appended.size));

@@ -69,10 +69,17 @@ impl Journal {
         self.shared().table.at(segment.0).is_some_and(|found| found.set_aside())
     }
 
+    /// No segment is retired before everything up to `end` is durable. For what is released from now on because of
+    /// records that stand there: a transaction's acknowledgements, which count only together with its messages.
+    pub fn retire_after(&self, end: Position) {
+        self.shared().retire_after.fetch_max(end, Ordering::AcqRel);
+    }
+
     /// Takes a segment out of the log for good. What the owner still needs of it must have been copied with
-    /// `append_copy`: waits until those copies are durable, and what else took the place of records released here (see
-    /// [`Appended::cause`](crate::Appended::cause)), and for nothing else. An acknowledgement that a crash takes away
-    /// together with the message it names leaves nothing behind that could come back.
+    /// `append_copy`: waits until those copies are durable, what else took the place of records released here (see
+    /// [`Appended::cause`](crate::Appended::cause)), and what [`retire_after`](Self::retire_after) names; for nothing
+    /// else. An acknowledgement that a crash takes away together with the message it names leaves nothing behind that
+    /// could come back.
     ///
     /// `Error::Pinned`: somebody reads it, try again.
     pub fn retire(&self, segment: SegmentId) -> Result<(), Error> {
@@ -82,7 +89,7 @@ impl Journal {
             return Err(Error::NotSealed(segment));
         }
         shared.refuse_failed()?;
-        let copied = shared.copied_end.load(Ordering::Acquire);
+        let copied = shared.retire_after.load(Ordering::Acquire);
         let due = copied.max(if shared.config.durable { found.due() } else { 0 });
         self.commit(due);
         shared.wait(due)?;

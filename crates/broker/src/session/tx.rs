@@ -167,6 +167,8 @@ impl Session {
         // Before the acknowledgements: deliveries they make room for come after `tx.commit-ok`, where it can go now.
         self.awaits_disk = true;
         self.confirm();
+        // Nothing that is settled here may be gone from the disk before the messages are on it.
+        vhost.store().log.retire_after(end);
         self.settle_held(number, &vhost);
         Ok(())
     }
