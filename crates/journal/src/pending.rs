@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::footer::{TRAILER, entry_len};
-use crate::record::{Draft, Entry, Head};
+use crate::record::{AUXILIARY, Draft, Entry, Head};
 use crate::segment::HEADER_BLOCK;
 use crate::table::{Segment, Table, Tally};
 
@@ -46,6 +46,8 @@ pub struct Appended {
     pub size: u32,
     /// The position behind it: what `commit` takes, and what `Event::Durable` reaches once it is on disk.
     pub end: Position,
+    /// What it makes dead needs no other record in its place: see `cause`.
+    pub(crate) stands_alone: bool,
 }
 
 pub(crate) struct Pending {
@@ -122,7 +124,8 @@ impl Pending {
         self.next += u64::from(draft.size);
         self.footer += entry_len(draft.id.is_some(), draft.record.index.len(), draft.body_len);
         self.end = position + u64::from(draft.size);
-        Appended { position, size: draft.size, end: self.end }
+        let stands_alone = draft.id.is_none() && draft.record.kind >= AUXILIARY;
+        Appended { position, size: draft.size, end: self.end, stands_alone }
     }
 
     /// The chunk that the next `size` bytes go to.

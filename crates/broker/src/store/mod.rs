@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::task::Waker;
 
-use journal::{Journal, Position};
+use journal::{Cause, Journal, Position};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
@@ -167,26 +167,24 @@ impl Store {
         Ok((appended.position, appended.size))
     }
 
-    /// The exchange, queue or binding `id` is gone. Nothing happens for one that was never in the log. `false`: the log
+    /// The exchange, queue or binding `id` is gone. Nothing happens for one that was never in the log. `None`: the log
     /// takes nothing any more.
-    pub(crate) fn undefine(&self, id: u64, size: u32) -> bool {
+    pub(crate) fn undefine(&self, id: u64, size: u32) -> Option<Cause> {
         if size == 0 {
-            return true;
+            return Some(Cause::scratch());
         }
         let (kind, index) = Record::Deleted { id }.encode();
         let mut ledger = self.ledger.lock();
-        if !self.say(kind, &index, |owed| owed.deleted.push(id)) {
-            return false;
-        }
+        let cause = self.say(kind, &index, |owed| owed.deleted.push(id))?;
         let (position, size) = ledger.bury(id, size);
-        self.log.release(position, size);
-        true
+        self.log.release(cause, position, size);
+        Some(cause)
     }
 
     /// Lets go of the messages of a queue whose deletion is in the log: that says all there is to say of them.
-    pub(crate) fn let_go(&self, queue: u64, messages: &[Stored]) {
+    pub(crate) fn let_go(&self, cause: Cause, queue: u64, messages: &[Stored]) {
         for slice in messages.chunks(records::MOST_ACKS) {
-            self.release(queue, slice.iter(), &mut self.ledger.lock());
+            self.release(cause, queue, slice.iter(), &mut self.ledger.lock());
         }
     }
 
@@ -207,38 +205,49 @@ impl Store {
         let mut index = Vec::with_capacity(16 + slice.len() * 2);
         records::encode_ack(queue, ids(), &mut index);
         let mut ledger = self.ledger.lock();
-        if index.len() <= records::EMPTY_ACK
-            || self.say(records::ACK, &index, |owed| owed.acks.entry(queue).or_default().extend(ids()))
-        {
-            self.release(queue, slice.iter().map(|(_, stored)| stored), &mut ledger);
+        let cause = match index.len() <= records::EMPTY_ACK {
+            true => Some(Cause::scratch()),
+            false => self.say(records::ACK, &index, |owed| owed.acks.entry(queue).or_default().extend(ids())),
+        };
+        if let Some(cause) = cause {
+            self.release(cause, queue, slice.iter().map(|(_, stored)| stored), &mut ledger);
         }
     }
 
     /// The queue is done with these, which was said in the log where they are in it.
-    fn release<'s>(&self, queue: u64, messages: impl Iterator<Item = &'s Stored>, ledger: &mut Ledger) {
+    fn release<'s>(
+        &self,
+        cause: Cause,
+        queue: u64,
+        messages: impl Iterator<Item = &'s Stored>,
+        ledger: &mut Ledger,
+    ) {
         let mut released = SmallVec::<[(Position, u32); 16]>::new();
         for stored in messages {
             if stored.has(Stored::PAGED) {
-                self.pages.release(stored.id, stored.size);
+                self.pages.release(Cause::scratch(), stored.id, stored.size);
             } else if !stored.has(Stored::SHARED) || ledger.unshare(stored.id, queue) {
                 released.push(ledger.bury(stored.id, stored.size));
             }
         }
-        self.log.release_many(&released);
+        self.log.release_many(cause, &released);
     }
 
-    /// Appends an acknowledgement or deletion, or owes it while the disk is full. `false`: the log takes nothing any
+    /// Appends an acknowledgement or deletion, or owes it while the disk is full. `None`: the log takes nothing any
     /// more (it has failed, or is closed), so that what it was told last stands, and nothing may be released.
-    fn say(&self, kind: u8, index: &[u8], owe: impl FnOnce(&mut Owed)) -> bool {
+    fn say(&self, kind: u8, index: &[u8], owe: impl FnOnce(&mut Owed)) -> Option<Cause> {
         match self.log.append(journal::Record { kind, index, body: &[] }) {
-            Ok(_) => true,
-            Err(journal::Error::Full(_)) => {
-                owe(&mut self.owed.lock());
-                true
-            }
+            Ok(appended) => Some(appended.cause()),
             Err(error) => {
-                tracing::debug!(%error, "an acknowledgement was not written: a restart brings the message back");
-                false
+                let cause = Cause::owed(&error);
+                match cause {
+                    Some(_) => owe(&mut self.owed.lock()),
+                    None => tracing::debug!(
+                        %error,
+                        "an acknowledgement was not written: a restart brings the message back"
+                    ),
+                }
+                cause
             }
         }
     }

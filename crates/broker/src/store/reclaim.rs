@@ -132,7 +132,7 @@ impl Store {
         let copy = journal::Record { kind: record.kind, index, body: &[&body] };
         let appended = log.append_copy(record.id, copy)?;
         ledger.relocate(record.id, appended.position, appended.size);
-        log.release(record.position, record.size);
+        log.release(appended.cause(), record.position, record.size);
         Ok(())
     }
 }

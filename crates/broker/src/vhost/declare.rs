@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use amqp::table::FieldTable;
+use journal::Cause;
 
 use super::Vhost;
 use super::topology::Topology;
@@ -240,21 +241,21 @@ impl Vhost {
     pub(crate) fn delete_queue(&self, queue: &Arc<Queue>, condition: Condition) -> Result<u64, Kept> {
         let mut topology = self.topology.write();
         let remains = queue.condemn(condition)?;
-        let is_said = self.store().undefine(queue.id, queue.record_size);
+        let cause = self.store().undefine(queue.id, queue.record_size);
         if topology.remove_queue(queue) {
             self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         }
         drop(topology);
-        Ok(self.clear_away(queue, remains, is_said))
+        Ok(self.clear_away(queue, remains, cause))
     }
 
     /// Lets go of what a deleted queue leaves.
-    pub(super) fn clear_away(&self, queue: &Queue, mut remains: Remains, is_said: bool) -> u64 {
+    pub(super) fn clear_away(&self, queue: &Queue, mut remains: Remains, cause: Option<Cause>) -> u64 {
         let messages = remains.messages;
         let consumers = std::mem::take(&mut remains.consumers);
         consumers.into_iter().for_each(|cut_off| cut_off.link.cancel(cut_off.consumer));
-        if is_said {
-            self.store().let_go(queue.id, &remains.records());
+        if let Some(cause) = cause {
+            self.store().let_go(cause, queue.id, &remains.records());
         }
         messages
     }

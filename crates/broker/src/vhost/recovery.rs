@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use amqp::table::FieldTable;
-use journal::{Entry as LogEntry, Event, Journal, Storage};
+use journal::{Cause, Entry as LogEntry, Event, Journal, Storage};
 use parking_lot::RwLock;
 
 use super::declare::key_of;
@@ -86,7 +86,7 @@ impl Vhost {
             }
             released.push((position, size));
         }
-        log.release_many(&released);
+        log.release_many(Cause::replayed(), &released);
         let count = messages.len();
         let vhost =
             Vhost::around(name, Store::new((log, pages), ledger, waiters, around.segment_bytes), around);
@@ -271,7 +271,7 @@ impl Vhost {
             }
         }
         drop(ledger);
-        self.store().log.release_many(&orphans);
+        self.store().log.release_many(Cause::replayed(), &orphans);
         for (id, line) in lines {
             if let Some(queue) = queues.get(&id) {
                 queue.refill(line);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use amqp::table::FieldTable;
+use journal::Cause;
 
 use super::Vhost;
 use crate::queue::deletion::Condition;
@@ -33,7 +34,7 @@ impl Vhost {
     pub(crate) fn remove_replies(&self, queue: &Arc<Queue>) {
         self.replies.write().remove(&queue.name);
         if let Ok(remains) = queue.condemn(Condition::Always) {
-            self.clear_away(queue, remains, true);
+            self.clear_away(queue, remains, Some(Cause::scratch()));
         }
     }
 
