@@ -2,9 +2,8 @@
 
 use crate::Position;
 use crate::error::Error;
-use crate::pending::Appended;
 
-/// What made records dead. Comes from the append that did it ([`Appended::cause`]), or from one of the few other reasons
+/// What made records dead. Comes from the append that did it ([`Appended::cause`](crate::Appended::cause)), or from one of the few other reasons
 /// here; an append that was refused gives none, but for lack of space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -36,18 +35,17 @@ impl Cause {
         Cause { due: self.due.max(other.due) }
     }
 
+    /// A record that must be on disk first, up to here.
+    pub(crate) fn durable(end: Position) -> Cause {
+        Cause { due: end }
+    }
+
+    /// A record that is not waited for.
+    pub(crate) fn plain() -> Cause {
+        Cause { due: 0 }
+    }
+
     pub(crate) fn due(self) -> Position {
         self.due
-    }
-}
-
-impl Appended {
-    /// What this record made dead.
-    ///
-    /// A plain auxiliary record (an acknowledgement) is not waited for: should a crash take it, and its message's segment
-    /// is gone, the message is gone all the same. A record that takes the place of another (a relocated or
-    /// dead-lettered copy), and one of a group, which counts as a whole or not at all, must be on disk first.
-    pub fn cause(&self) -> Cause {
-        Cause { due: if self.stands_alone { 0 } else { self.end } }
     }
 }

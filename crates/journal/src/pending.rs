@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::Position;
+use crate::cause::Cause;
 use crate::footer::{TRAILER, entry_len};
 use crate::record::{AUXILIARY, Draft, Entry, Head};
 use crate::segment::HEADER_BLOCK;
@@ -48,6 +49,17 @@ pub struct Appended {
     pub end: Position,
     /// What it makes dead needs no other record in its place: see `cause`.
     pub(crate) stands_alone: bool,
+}
+
+impl Appended {
+    /// What this record made dead.
+    ///
+    /// A plain auxiliary record (an acknowledgement) is not waited for: should a crash take it, and its message's segment
+    /// is gone, the message is gone all the same. A record that takes the place of another (a relocated or
+    /// dead-lettered copy), and one of a group, which counts as a whole or not at all, must be on disk first.
+    pub fn cause(&self) -> Cause {
+        if self.stands_alone { Cause::plain() } else { Cause::durable(self.end) }
+    }
 }
 
 pub(crate) struct Pending {
