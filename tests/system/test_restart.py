@@ -217,3 +217,47 @@ def test_second_process_is_refused(broker, make_broker):
     assert str(broker.data) in str(refused.value)
     publish_marked(broker, 1)
     assert take_all(broker) == [0]
+
+
+def refused(broker):
+    """What a start says that is refused."""
+    with pytest.raises(RuntimeError) as error:
+        broker.start()
+    return str(error.value)
+
+
+def test_a_lost_vhost_folder_is_told(broker):
+    """Refused until the operator puts an empty folder there; the other vhost is whole then."""
+    broker.own_process()
+    broker.ctl("add_vhost", "second")
+    publish_marked(broker, 3)
+    assert broker.stop() == 0
+    lost = broker.data / "vhosts" / "1"
+    lost.rename(broker.folder / "lost")
+    told = refused(broker)
+    assert "ended with 69" in told and "'second' has lost its messages" in told and str(lost) in told, told
+    assert not lost.exists()
+    lost.mkdir()
+    broker.start()
+    assert broker.rows("list_queues", "name", "messages") == [["marked", "3"]]
+
+
+def test_damaged_and_lost_definitions_are_told(broker):
+    """Neither ends in a new node whose guest is administrator."""
+    broker.own_process()
+    publish_marked(broker, 3)
+    assert broker.stop() == 0
+    definitions = broker.data / "definitions.redb"
+    whole = definitions.read_bytes()
+    for page in range(len(whole) // 4096):
+        definitions.write_bytes(whole[:page * 4096] + bytes(4096) + whole[(page + 1) * 4096:])
+        try:
+            broker.start()
+            assert broker.stop() == 0
+        except RuntimeError as error:
+            assert "ended with 69" in str(error) and str(definitions) in str(error), error
+    definitions.unlink()
+    assert f"{definitions} is missing" in refused(broker)
+    definitions.write_bytes(whole)
+    broker.start()
+    assert broker.rows("list_queues", "name", "messages") == [["marked", "3"]]

@@ -65,3 +65,72 @@ def test_readme_walk_through(broker, tmp_path):
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         for line in done.stdout.splitlines():
             assert line in text, f"{command} printed {line!r}, which the README does not show"
+
+
+# Files of a small crate, and the circle that script/circles tells of: what its lines must name.
+CIRCLES = {
+    "by use": ({"lib.rs": "mod a; mod b;", "a.rs": "use crate::b::B;", "b.rs": "use crate::a::A; pub struct B;"},
+               ["a.rs", "b.rs"]),
+    "by paths in code": ({"lib.rs": "mod a; mod b;", "a.rs": "fn f() { crate::b::g() }",
+                          "b.rs": "pub fn g() { super::a::f() }"}, ["a.rs", "b.rs"]),
+    "by a group, an alias and a module's name": (
+        {"lib.rs": "mod a; mod b; mod c;", "a.rs": "use crate::{b::{self as bee}, c};\nfn f() { bee::g(); }",
+         "b.rs": "pub fn g() { crate::c::h() }", "c.rs": "use super::a; pub fn h() { a::f() }"},
+        ["a.rs", "b.rs", "c.rs"]),
+    "through a re-export": ({"lib.rs": "mod a; mod room;", "a.rs": "use crate::room::Inner; pub struct A;",
+                             "room/mod.rs": "mod inner; pub(crate) use self::inner::Inner;",
+                             "room/inner.rs": "use crate::a::A; pub struct Inner(A);"}, ["a.rs", "room/inner.rs"]),
+    "between rooms": ({"lib.rs": "mod a; mod room;", "a.rs": "use crate::room::one::One; pub struct A;",
+                       "room/mod.rs": "pub(crate) mod one; mod two;", "room/one.rs": "pub struct One;",
+                       "room/two.rs": "use crate::a::A;"}, ["a.rs", "room/mod.rs", "room/two.rs"]),
+    "between brothers": ({"lib.rs": "mod a;", "a.rs": "mod b; mod c; pub struct A;", "a/b.rs": "use super::c::C;",
+                          "a/c.rs": "use super::b::B;"}, ["a/b.rs", "a/c.rs"]),
+}
+NO_CIRCLES = {
+    "a child uses its parent's": {"lib.rs": "mod a;", "a.rs": "mod b; use self::b::B; pub struct A(B);",
+                                  "a/b.rs": "use super::A; pub struct B; impl A {}"},
+    "comments, strings, tests": {
+        "lib.rs": "mod a; mod b;", "a.rs": "use crate::b::B; pub struct A;",
+        "b.rs": "//! [`a`](crate::a::A)\n/* crate::a::A */ pub struct B; const X: &str = \"crate::a::A\";\n"
+                "#[cfg(test)]\nuse crate::a::A;\n#[cfg(any(test, feature = \"x\"))]\nmod tests { use crate::a::A; }"},
+    "a re-export that is not used": {"lib.rs": "mod a; mod b;", "a.rs": "pub(crate) use crate::b::B; pub struct A;",
+                                     "b.rs": "use crate::a::A; pub struct B(A);"},
+}
+
+
+def circles(tmp_path, files, allowed=""):
+    """script/circles on a crate of these files."""
+    for name, text in files.items():
+        path = tmp_path / "crates/small/src" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "script").mkdir(exist_ok=True)
+    (tmp_path / "script/circles.allow").write_text(allowed)
+    return subprocess.run([REPOSITORY / "script/circles"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("case", CIRCLES)
+def test_a_planted_circle_is_found(tmp_path, case):
+    """Each way to import closes a circle, which is told file by file."""
+    files, members = CIRCLES[case]
+    done = circles(tmp_path, files)
+    assert done.returncode == 1 and not done.stderr, done
+    assert "a circle of" in done.stdout
+    assert all(f"crates/small/src/{name}" in done.stdout for name in members), done.stdout
+
+
+@pytest.mark.parametrize("case", NO_CIRCLES)
+def test_what_is_no_circle_passes(tmp_path, case):
+    """What the rule leaves out does not count."""
+    done = circles(tmp_path, NO_CIRCLES[case])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_exceptions_to_circles_have_reasons_and_are_needed(tmp_path):
+    """A named exception opens its circle; one without a reason, or without a circle, is an error."""
+    files, _ = CIRCLES["by use"]
+    excuse = "crates/small/src/a.rs crates/small/src/b.rs"
+    assert circles(tmp_path, files, f"{excuse} they have always been like that").returncode == 0
+    assert "has no reason" in circles(tmp_path, files, excuse).stderr
+    needless = circles(tmp_path, {**files, "b.rs": "pub struct B;"}, f"{excuse} once upon a time")
+    assert needless.returncode == 1 and "is in no circle" in needless.stdout

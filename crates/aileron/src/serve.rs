@@ -10,8 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, Config, Watermark};
-use crate::ctl::server::{Facts, Server};
+use crate::config::{Config, Watermark};
+use crate::ctl::server::{Facts, Server, environment};
 use crate::ctl::term::Term;
 use crate::services::lookout::Lookout;
 use crate::systemd;
@@ -146,7 +146,7 @@ fn memory_limit(watermark: Watermark) -> u64 {
 fn facts(config: &Config, lookout: Lookout) -> Facts {
     Facts {
         node: config.node.name.clone(),
-        environment: config::as_term(config),
+        environment: environment(config),
         config_file: config.file.clone(),
         watermark: match config.broker.memory_high_watermark {
             Watermark::Share(share) => ("relative", Term::float(share)),

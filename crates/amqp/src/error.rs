@@ -1,7 +1,7 @@
 //! What can be wrong with the inside of a frame. Broken frames themselves are
 //! [`crate::frame::FrameError`]'s business.
 
-use crate::method::MethodId;
+use crate::method_id::MethodId;
 
 /// A payload that is not what the protocol says it should be.
 ///

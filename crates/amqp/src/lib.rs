@@ -20,6 +20,7 @@
 pub mod error;
 pub mod frame;
 pub mod method;
+mod method_id;
 pub mod properties;
 pub mod reply;
 pub mod table;

@@ -7,7 +7,6 @@
 #![deny(clippy::indexing_slicing)]
 
 use crate::error::Malformed;
-use crate::table::RawTable;
 
 /// The longest short string, in bytes: its length is one octet.
 pub(crate) const SHORT_STRING_MAX: usize = u8::MAX as usize;
@@ -98,11 +97,6 @@ impl<'a> Reader<'a> {
         let len = self.long()?;
         self.bytes(usize::try_from(len).map_err(|_| SHORT)?)
     }
-
-    /// A field table with its length, checked to the last byte.
-    pub(crate) fn table(&mut self) -> Result<RawTable<'a>, Malformed> {
-        RawTable::check(self.longstr()?)
-    }
 }
 
 #[inline]
@@ -159,10 +153,6 @@ pub(crate) fn longstr(out: &mut Vec<u8>, value: &[u8]) {
     let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
     long(out, len);
     out.extend_from_slice(value.get(..usize::try_from(len).unwrap_or(usize::MAX)).unwrap_or(value));
-}
-
-pub(crate) fn table(out: &mut Vec<u8>, value: RawTable<'_>) {
-    longstr(out, value.as_bytes());
 }
 
 #[cfg(test)]

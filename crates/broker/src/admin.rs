@@ -8,6 +8,7 @@ use amqp::properties::Properties;
 use amqp::table::FieldTable;
 
 use crate::access::{Access, AccessError};
+use crate::card::ConnectionCard;
 use crate::exchange::{Destination, Exchange};
 use crate::flow::alarms::Resource;
 use crate::info::{
@@ -18,7 +19,6 @@ use crate::node::{Node, NodeError};
 use crate::queue::Queue;
 use crate::queue::consumers::Subscription;
 use crate::queue::deletion::{Condition, Kept};
-use crate::session::card::ConnectionCard;
 use crate::vhost::Vhost;
 use crate::{Broker, EMULATED_VERSION};
 

@@ -13,15 +13,20 @@ use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::link::Link;
-use crate::listener::StartError;
 use crate::node::Node;
-use crate::session::card::ConnectionCard;
 use crate::session::{Ends, serve};
 
 /// Pause after the system refused to hand out a connection (too many files, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A door that cannot be opened.
+pub(crate) struct ClosedDoor {
+    pub(crate) address: SocketAddr,
+    pub(crate) source: std::io::Error,
+}
 
 /// All doors of a node.
 pub(crate) struct Doors {
@@ -49,7 +54,7 @@ impl Doors {
     }
 
     /// Opens all doors, or none where one cannot be opened. Open ones stay as they are.
-    pub(crate) async fn open(&self, node: &Arc<Node>) -> Result<(), StartError> {
+    pub(crate) async fn open(&self, node: &Arc<Node>) -> Result<(), ClosedDoor> {
         let mut keepers = self.keepers.lock().await;
         if self.are_open() {
             return Ok(());
@@ -58,7 +63,7 @@ impl Doors {
         let mut sockets = Vec::with_capacity(wanted.len());
         for address in wanted {
             let listening = TcpListener::bind(address).await;
-            let listener = listening.map_err(|source| StartError::Listen { address, source })?;
+            let listener = listening.map_err(|source| ClosedDoor { address, source })?;
             sockets.push((listener.local_addr().unwrap_or(address), listener));
         }
         *self.addresses.lock() = sockets.iter().map(|(address, _)| *address).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::doors::Doors;
+use crate::doors::{ClosedDoor, Doors};
 use crate::node::{Node, NodeError};
 use crate::settings::Settings;
 use crate::vhost::Spawn;
@@ -44,6 +44,12 @@ pub enum StartError {
     BrokenOff(String),
 }
 
+impl From<ClosedDoor> for StartError {
+    fn from(ClosedDoor { address, source }: ClosedDoor) -> Self {
+        StartError::Listen { address, source }
+    }
+}
+
 impl Broker {
     /// Opens the data folder, then listens on all addresses, unless told to stand by. Must be called within a
     /// tokio runtime.
@@ -75,7 +81,7 @@ impl Broker {
 
     /// Listens on all addresses again, or on none where one cannot be had. One that listens is left alone.
     pub async fn resume_listeners(&self) -> Result<(), StartError> {
-        self.doors.open(&self.node).await
+        Ok(self.doors.open(&self.node).await?)
     }
 
     /// Stops listening; connections that are open stay.

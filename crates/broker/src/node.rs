@@ -1,7 +1,7 @@
 //! The node: its vhosts, its connections, and what all of them share.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,14 +13,15 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::access::{Access, AccessError};
+use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
 use crate::memory::Memory;
-use crate::session::card::ConnectionCard;
 use crate::settings::Settings;
 use crate::timers::Timers;
 use crate::vhost::recovery::{DiskListener, Surroundings};
 use crate::vhost::{Spawn, Vhost};
+use crate::vhost_folders::{self, FolderError, VhostFolders};
 
 /// How often memory, disk and dead log segments are looked at.
 const ROUND: Duration = Duration::from_millis(500);
@@ -28,6 +29,9 @@ const ROUND: Duration = Duration::from_millis(500);
 /// See the module's documentation.
 pub(crate) struct Node {
     pub(crate) settings: Settings,
+    folders: VhostFolders,
+    /// Held from a new vhost's number to its definition.
+    making_vhosts: Mutex<()>,
     pub(crate) access: Access,
     pub(crate) alarms: Arc<Alarms>,
     pub(crate) started: Instant,
@@ -49,14 +53,9 @@ pub(crate) struct Node {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The data folder cannot be used.
-    #[error("cannot use the data folder {}: {source}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    /// The vhosts' folders cannot be used.
+    #[error(transparent)]
+    Folders(#[from] FolderError),
     /// The definitions cannot be opened.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -73,14 +72,16 @@ pub enum NodeError {
 impl Node {
     /// Opens definitions and all vhosts. Blocks on the disk. `spawn` starts jobs that wait for the disk.
     pub(crate) fn open(settings: Settings, spawn: Spawn) -> Result<Arc<Self>, NodeError> {
-        let folder = settings.data_dir.clone();
-        let in_folder = |source| NodeError::Folder { path: folder.clone(), source };
-        std::fs::create_dir_all(folder.join("vhosts")).map_err(in_folder)?;
-        let access = Access::open(&folder.join("definitions.redb"))?;
+        let folders = VhostFolders::open(&settings.data_dir)?;
+        let access = Access::open(folders.definitions())?;
         access.set_loopback_users(settings.loopback_users.clone());
         if access.is_empty() {
+            folders.settle(|_| false, access.next_vhost())?;
+            folders.create(access.next_vhost())?;
             access.bootstrap(&settings.default_user, &settings.default_pass)?;
         }
+        let named: HashSet<u64> = access.vhosts().iter().map(|vhost| vhost.id.0).collect();
+        folders.settle(|number| named.contains(&number), access.next_vhost())?;
         let alarms = Arc::new(Alarms::default());
         let around = Surroundings {
             node: Arc::from(settings.node_name.as_str()),
@@ -94,6 +95,8 @@ impl Node {
         };
         let node = Arc::new(Node {
             settings,
+            folders,
+            making_vhosts: Mutex::default(),
             access,
             alarms,
             started: Instant::now(),
@@ -107,29 +110,33 @@ impl Node {
             stop: Notify::new(),
         });
         for record in node.access.vhosts() {
-            node.open_vhost(&record.name, record.id.0)?;
+            node.open_vhost(&record.name, &node.folders.existing(record.id.0, &record.name)?)?;
         }
         Ok(node)
     }
 
-    fn vhost_folder(&self, id: u64) -> PathBuf {
-        self.settings.data_dir.join("vhosts").join(id.to_string())
-    }
-
-    fn open_vhost(&self, name: &str, id: u64) -> Result<(), NodeError> {
-        let folder = self.vhost_folder(id);
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| NodeError::Folder { path: folder.clone(), source })?;
-        let vhost = Vhost::open(name, &folder, &self.around)
+    fn open_vhost(&self, name: &str, folder: &Path) -> Result<(), NodeError> {
+        let vhost = Vhost::open(name, folder, &self.around)
             .map_err(|source| NodeError::Log { vhost: name.to_owned(), source })?;
+        // The log's own name has to outlive a power cut before anything in it is confirmed.
+        vhost_folders::sync(folder)?;
         self.vhosts.write().insert(name.to_owned(), vhost);
         Ok(())
     }
 
-    /// Makes a vhost: its definition, then its log.
+    /// Makes a vhost: its folder, its definition, its log. A definition without a folder is a loss.
     pub(crate) fn add_vhost(&self, name: &str, description: &str, tags: &[String]) -> Result<(), NodeError> {
-        let id = self.access.add_vhost_with(name, description, tags)?;
-        self.open_vhost(name, id.0)
+        let _one_at_a_time = self.making_vhosts.lock();
+        if self.access.has_vhost(name) {
+            return Err(AccessError::VhostExists(name.to_owned()).into());
+        }
+        let number = self.access.next_vhost();
+        let folder = self.folders.create(number)?;
+        if let Err(error) = self.access.add_vhost_with(name, description, tags) {
+            self.folders.remove(number)?;
+            return Err(error.into());
+        }
+        self.open_vhost(name, &folder)
     }
 
     /// Ends a vhost: its connections, its log, its definition.
@@ -144,8 +151,7 @@ impl Node {
         if let Err(error) = vhost.store().close() {
             tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
         }
-        let folder = self.vhost_folder(id.0);
-        crate::store::remove(&folder).map_err(|source| NodeError::Folder { path: folder, source })
+        Ok(self.folders.remove(id.0)?)
     }
 
     pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
@@ -165,7 +171,6 @@ impl Node {
     }
 
     pub(crate) fn register(&self, card: &Arc<ConnectionCard>) {
-        card.link.alarmed.store(self.alarms.any(), Ordering::Release);
         self.connections.lock().insert(card.link.id, Arc::clone(card));
     }
 
@@ -180,8 +185,8 @@ impl Node {
     }
 
     #[cfg(feature = "simulated")]
-    pub(crate) fn timers(&self) -> &Timers {
-        &self.around.timers
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.around
     }
 
     /// Bytes of messages held in memory.
@@ -217,44 +222,56 @@ impl Node {
     /// Looks after memory, disk and logs until the node ends.
     pub(crate) async fn keep_house(self: Arc<Self>) {
         tokio::spawn(Arc::clone(&self.around.timers).run());
+        // Each on its own: a disk that hangs must not keep memory from being looked at.
+        tokio::spawn(Arc::clone(&self).repeat(Node::watch_disk));
+        tokio::spawn(Arc::clone(&self).repeat(Node::give_space_back));
+        self.repeat(Node::watch_memory).await;
+    }
+
+    /// Does this now and then on a thread that may wait, until the node ends.
+    async fn repeat(self: Arc<Self>, what: fn(&Node)) {
         loop {
             let node = Arc::clone(&self);
-            // Statistics and reclaim wait for the disk.
-            let round = tokio::task::spawn_blocking(move || node.round()).await;
-            if let Err(error) = round {
+            if let Err(error) = tokio::task::spawn_blocking(move || what(&node)).await {
                 tracing::error!(%error, "a round of house-keeping failed");
             }
             tokio::time::sleep(ROUND).await;
         }
     }
 
-    pub(crate) fn round(&self) {
+    fn watch_memory(&self) {
         let used = alarms::resident_bytes();
         self.alarms.memory_used.store(used, Ordering::Relaxed);
         self.around.memory.set_pressed(used > self.settings.memory_limit / 10 * 9);
-        let mut news = self.alarms.set(Resource::Memory, used > self.settings.memory_limit);
+        self.judge(Resource::Memory, used > self.settings.memory_limit);
+    }
+
+    fn watch_disk(&self) {
         if let Some(free) = alarms::free_bytes(&self.settings.data_dir) {
             self.alarms.disk_free.store(free, Ordering::Relaxed);
-            news |= self.alarms.set(Resource::Disk, free < self.settings.disk_free_limit);
-        }
-        if news {
-            tracing::warn!(alarms = ?self.alarms.names(), "resource alarms changed");
-        }
-        self.announce_alarms();
-        for vhost in self.vhosts() {
-            vhost.store().pay_owed();
-            // A full disk above all needs what is dead to go.
-            vhost.reclaim();
+            self.judge(Resource::Disk, free < self.settings.disk_free_limit);
         }
     }
 
-    /// Tells every connection whether it is held back.
-    fn announce_alarms(&self) {
-        let any = self.alarms.any();
-        for card in self.connections() {
-            if card.link.alarmed.swap(any, Ordering::AcqRel) != any {
-                card.link.wake();
-            }
+    fn judge(&self, resource: Resource, is_short: bool) {
+        if self.alarms.set(resource, is_short) {
+            tracing::warn!(alarms = ?self.alarms.names(), "resource alarms changed");
+        }
+        self.announce_alarms();
+    }
+
+    pub(crate) fn give_space_back(&self) {
+        for vhost in self.vhosts() {
+            // A full disk above all needs what is dead to go.
+            vhost.reclaim();
+            vhost.store().pay_owed();
+        }
+    }
+
+    /// Lets every connection look whether it is held back.
+    pub(crate) fn announce_alarms(&self) {
+        if self.alarms.take_news() {
+            self.connections().iter().for_each(|card| card.link.wake());
         }
     }
 
@@ -278,7 +295,7 @@ impl Node {
         self.part_with_clients("broker forced connection closure with reason 'shutdown'", patience).await;
         for vhost in self.vhosts() {
             let name = Arc::clone(&vhost.name);
-            let closed = tokio::task::spawn_blocking(move || vhost.store().close()).await;
+            let closed = tokio::task::spawn_blocking(move || vhost.close()).await;
             match closed {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(vhost = %name, %error, "the log did not close cleanly"),

@@ -5,6 +5,7 @@
 //! thread of its own.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::clock::now_ms;
 use crate::node::{Node, NodeError};
@@ -31,20 +32,46 @@ impl SimulatedNode {
         SimulatedConnection(Pipe::new(&self.0))
     }
 
-    /// A round of house-keeping: alarms, what is owed to the log, reclaim.
-    pub fn round(&self) {
-        self.0.round();
+    /// Gives back disk space that nothing lives in, and pays the logs what they are owed.
+    pub fn give_space_back(&self) {
+        self.0.give_space_back();
+        self.0.announce_alarms();
     }
 
     /// Lets expire what is due.
     pub fn fire_timers(&self) {
-        self.0.timers().fire(now_ms());
+        self.0.surroundings().timers.fire(now_ms());
     }
 
-    /// Closes all logs: an error says why not everything is on disk.
+    /// The process as a whole is above its memory watermark, or no longer.
+    pub fn press_memory(&self, pressed: bool) {
+        self.0.surroundings().memory.set_pressed(pressed);
+    }
+
+    /// Ends in good order, once all connections are gone: an error says why not everything is on disk.
     pub fn close(&self) -> Result<(), String> {
-        let closed = self.0.vhosts().into_iter().map(|vhost| vhost.store().close());
+        let closed = self.0.vhosts().into_iter().map(|vhost| vhost.close());
         closed.fold(Ok(()), |all, one| all.and(one.map_err(|error| error.to_string())))
+    }
+
+    /// Whether an acknowledgement or a deletion waits for space in a log.
+    pub fn owes(&self) -> bool {
+        self.0.vhosts().iter().any(|vhost| vhost.store().owes())
+    }
+
+    /// Whether a log has failed for good.
+    pub fn has_failed(&self) -> bool {
+        self.0.vhosts().iter().any(|vhost| vhost.store().log.state() == journal::State::Failed)
+    }
+
+    /// Whether a log waits for space.
+    pub fn is_full(&self) -> bool {
+        self.0.vhosts().iter().any(|vhost| vhost.store().log.state() == journal::State::Full)
+    }
+
+    /// Damaged places found as the logs were opened.
+    pub fn damages(&self) -> u64 {
+        self.0.damages()
     }
 
     /// Segments of all logs, and bytes of live records in them.
@@ -71,8 +98,13 @@ impl SimulatedConnection {
     }
 
     /// Whether an alarm holds this client back.
-    pub fn is_held_back(&self) -> bool {
+    pub fn is_held_back(&mut self) -> bool {
         self.0.is_held_back()
+    }
+
+    /// Who is woken when there is something for this client.
+    pub fn register(&self, task: &Waker) {
+        self.0.register(task);
     }
 
     /// The client is gone without a word.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::clock::now_ms;
 use crate::link::QueueType;
 
-/// Longest sleep: the wall clock may be set, and expiry follows it.
+/// Longest sleep, so that a wake-up that was missed is not missed for long.
 const LONGEST_SLEEP_MS: u64 = 1000;
 
 /// Who is called when a time has come that one of its queues waited for.

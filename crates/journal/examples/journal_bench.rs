@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use journal::{Config, DiskStorage, Event, Journal, Record};
+use journal::{Cause, Config, DiskStorage, Event, Journal, Record};
 
 fn open(dir: &Path, listener: Box<dyn Fn(Event) + Send + Sync>) -> Journal {
     let opened = Journal::open(dir, Arc::new(DiskStorage), Config::default(), &mut |_| {}, listener);
@@ -91,7 +91,7 @@ fn start_and_read(dir: &Path) {
     some.iter().for_each(|(position, _)| assert!(journal.read(*position).is_ok()));
     println!("read one by one: {:.0} ns each", each(some.len(), started.elapsed()));
     let started = Instant::now();
-    places.iter().for_each(|(position, size)| journal.release(*position, *size));
+    places.iter().for_each(|(position, size)| journal.release(Cause::replayed(), *position, *size));
     println!("release one by one: {:.0} ns each", each(places.len(), started.elapsed()));
     let started = Instant::now();
     while let Some(victim) = journal.victim() {

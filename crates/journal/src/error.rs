@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Position;
-use crate::reclaim::SegmentId;
+use crate::segment::SegmentId;
 
 /// Bytes on disk that are not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,9 @@ pub enum Error {
     /// The segment cannot be retired: it is still open, or is the newest.
     #[error("segment {0} is not sealed")]
     NotSealed(SegmentId),
+    /// The segment cannot be retired now: somebody reads from it.
+    #[error("segment {0} is being read")]
+    Pinned(SegmentId),
     /// The journal was closed.
     #[error("journal is closed")]
     Closed,

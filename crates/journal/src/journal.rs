@@ -77,7 +77,13 @@ impl Journal {
     /// While the disk is full (`Error::Full`) only auxiliary records are taken, as far as they fit into the open
     /// segment, so that a consumer can still make room.
     pub fn append(&self, record: Record<'_>) -> Result<Appended, Error> {
-        self.put(record, None)
+        self.put(record, None, false)
+    }
+
+    /// The same for an auxiliary record that lets space be given back: while the disk is full it may begin the segment
+    /// that is kept in reserve for this. Few and large ones, please: the reserve is one segment.
+    pub fn append_reserved(&self, record: Record<'_>) -> Result<Appended, Error> {
+        self.put(record, None, true)
     }
 
     /// The same for a relocated copy of the record `id` (the position of the original, not of an earlier copy).
@@ -87,10 +93,10 @@ impl Journal {
     /// Live records are found by `holds(id)` afterwards. Auxiliary records that are still needed go this way
     /// too: it tells `victim` not to look at them again too soon.
     pub fn append_copy(&self, id: Position, record: Record<'_>) -> Result<Appended, Error> {
-        self.put(record, Some(id))
+        self.put(record, Some(id), true)
     }
 
-    fn put(&self, record: Record<'_>, id: Option<Position>) -> Result<Appended, Error> {
+    fn put(&self, record: Record<'_>, id: Option<Position>, reserved: bool) -> Result<Appended, Error> {
         let shared = &*self.0.shared;
         let refusal = shared.refusal();
         let spared = id.is_some() || record.kind >= AUXILIARY;
@@ -110,14 +116,14 @@ impl Journal {
         match shared.refusal() {
             Err(Error::Full(_)) if spared && pending.fits(&draft) => {}
             // Giving space back must not need space that nobody kept.
-            Err(Error::Full(_)) if id.is_some() && shared.reserve_is_free(&pending) => {}
+            Err(Error::Full(_)) if reserved && shared.reserve_is_free(&pending) => {}
             Err(error) => return Err(error),
             Ok(()) => {}
         }
         let appended = pending.append(&draft, large, &shared.table);
         drop(pending);
         if id.is_some() {
-            shared.copied_end.fetch_max(appended.end, Ordering::AcqRel);
+            shared.retire_after.fetch_max(appended.end, Ordering::AcqRel);
             shared.copied_bytes.fetch_add(u64::from(appended.size), Ordering::AcqRel);
         }
         shared.appended(u64::from(appended.size));

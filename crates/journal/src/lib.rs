@@ -15,6 +15,7 @@
 //! Who does what: appenders and readers on any thread; one owner that reclaims; the listener on the writer's
 //! thread.
 
+mod cause;
 mod config;
 mod depot;
 mod error;
@@ -23,6 +24,7 @@ pub mod fault;
 mod footer;
 mod journal;
 mod pending;
+mod pins;
 mod read;
 mod reclaim;
 mod record;
@@ -37,14 +39,15 @@ mod writer;
 /// Byte offset in the endless log: a segment's base plus the offset in its file. Never 0, never used twice.
 pub type Position = u64;
 
+pub use cause::Cause;
 pub use config::Config;
 pub use error::{Damage, Error};
 pub use journal::{Journal, Stats};
 pub use pending::Appended;
+pub use pins::Pins;
 pub use read::BodySink;
-pub use reclaim::SegmentId;
 pub use record::{AUXILIARY, BODY_MAX, Entry, INDEX_MAX, Record};
 pub use recovery::Recovery;
-pub use segment::FORMAT_VERSION;
+pub use segment::{FORMAT_VERSION, SegmentId};
 pub use shared::{Event, State};
 pub use storage::{DiskStorage, Storage, StorageFile};

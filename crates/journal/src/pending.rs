@@ -7,8 +7,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::Position;
+use crate::cause::Cause;
 use crate::footer::{TRAILER, entry_len};
-use crate::record::{Draft, Entry, Head};
+use crate::record::{AUXILIARY, Draft, Entry, Head};
 use crate::segment::HEADER_BLOCK;
 use crate::table::{Segment, Table, Tally};
 
@@ -46,6 +47,19 @@ pub struct Appended {
     pub size: u32,
     /// The position behind it: what `commit` takes, and what `Event::Durable` reaches once it is on disk.
     pub end: Position,
+    /// What it makes dead needs no other record in its place: see `cause`.
+    pub(crate) stands_alone: bool,
+}
+
+impl Appended {
+    /// What this record made dead.
+    ///
+    /// A plain auxiliary record (an acknowledgement) is not waited for: should a crash take it, and its message's segment
+    /// is gone, the message is gone all the same. A record that takes the place of another (a relocated or
+    /// dead-lettered copy), and one of a group, which counts as a whole or not at all, must be on disk first.
+    pub fn cause(&self) -> Cause {
+        if self.stands_alone { Cause::plain() } else { Cause::durable(self.end) }
+    }
 }
 
 pub(crate) struct Pending {
@@ -122,7 +136,8 @@ impl Pending {
         self.next += u64::from(draft.size);
         self.footer += entry_len(draft.id.is_some(), draft.record.index.len(), draft.body_len);
         self.end = position + u64::from(draft.size);
-        Appended { position, size: draft.size, end: self.end }
+        let stands_alone = draft.id.is_none() && draft.record.kind >= AUXILIARY;
+        Appended { position, size: draft.size, end: self.end, stands_alone }
     }
 
     /// The chunk that the next `size` bytes go to.

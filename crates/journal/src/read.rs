@@ -22,7 +22,8 @@ pub type BodySink<'a> = dyn FnMut(usize, Result<&[u8], Error>) + 'a;
 
 impl Journal {
     /// The body of the record at `position`, checksum verified. `Error::Damaged`: not as it was written;
-    /// `Error::Gone`: its segment was retired, the record has moved or is dead.
+    /// `Error::Gone`: its segment was retired, the record has moved or is dead. See [`Journal::pin`] for records that
+    /// others may move meanwhile.
     pub fn read(&self, position: Position) -> Result<Vec<u8>, Error> {
         let shared = self.shared();
         if let Some(body) = in_memory(shared, position) {

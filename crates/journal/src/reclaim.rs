@@ -2,44 +2,32 @@
 //!
 //! The owner's protocol and why it stays correct over crashes stand in docs/journal.md, "Reclaim".
 
-use std::fmt;
 use std::sync::atomic::Ordering;
 
 use crate::Position;
+use crate::cause::Cause;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::record::Entry;
 use crate::recovery::segment_entries;
-use crate::segment::segment_path;
+use crate::segment::{SegmentId, segment_path};
 use crate::shared::State;
-
-/// Names one segment: the position at which it begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SegmentId(pub(crate) Position);
-
-impl SegmentId {
-    /// The position at which the segment begins.
-    pub fn base(self) -> Position {
-        self.0
-    }
-}
-
-impl fmt::Display for SegmentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 impl Journal {
     /// The record at `position`, of `size` bytes in the log, is dead. Once for each record of a kind below
-    /// [`AUXILIARY`](crate::AUXILIARY), and only after whatever made it dead was appended.
-    pub fn release(&self, position: Position, size: u32) {
-        self.release_many(&[(position, size)]);
+    /// [`AUXILIARY`](crate::AUXILIARY), and only with the token of what made it dead.
+    pub fn release(&self, cause: Cause, position: Position, size: u32) {
+        self.release_many(cause, &[(position, size)]);
     }
 
     /// `release` for many, under one lock.
-    pub fn release_many(&self, records: &[(Position, u32)]) {
-        self.shared().table.release(records.iter().copied());
+    pub fn release_many(&self, cause: Cause, records: &[(Position, u32)]) {
+        self.shared().table.release(cause, records);
+    }
+
+    /// The segment in which this position lies, if it still exists.
+    pub fn segment_of(&self, position: Position) -> Option<SegmentId> {
+        self.shared().table.find(position).map(|segment| SegmentId(segment.base))
     }
 
     /// Whether a segment of the log still has the record `id`, dead or alive, or a relocated copy of it.
@@ -81,9 +69,19 @@ impl Journal {
         self.shared().table.at(segment.0).is_some_and(|found| found.set_aside())
     }
 
+    /// No segment is retired before everything up to `end` is durable. For what is released from now on because of
+    /// records that stand there: a transaction's acknowledgements, which count only together with its messages.
+    pub fn retire_after(&self, end: Position) {
+        self.shared().retire_after.fetch_max(end, Ordering::AcqRel);
+    }
+
     /// Takes a segment out of the log for good. What the owner still needs of it must have been copied with
-    /// `append_copy`: waits until those copies are durable, and for nothing else. An acknowledgement that a crash takes
-    /// away together with the message it names leaves nothing behind that could come back.
+    /// `append_copy`: waits until those copies are durable, what else took the place of records released here (see
+    /// [`Appended::cause`](crate::Appended::cause)), and what [`retire_after`](Self::retire_after) names; for nothing
+    /// else. An acknowledgement that a crash takes away together with the message it names leaves nothing behind that
+    /// could come back.
+    ///
+    /// `Error::Pinned`: somebody reads it, try again.
     pub fn retire(&self, segment: SegmentId) -> Result<(), Error> {
         let shared = self.shared();
         let found = shared.table.at(segment.0).ok_or(Error::Gone(segment.0))?;
@@ -91,10 +89,15 @@ impl Journal {
             return Err(Error::NotSealed(segment));
         }
         shared.refuse_failed()?;
-        let copied = shared.copied_end.load(Ordering::Acquire);
-        self.commit(copied);
-        shared.wait(copied)?;
+        let copied = shared.retire_after.load(Ordering::Acquire);
+        let due = copied.max(if shared.config.durable { found.due() } else { 0 });
+        self.commit(due);
+        shared.wait(due)?;
         sched::yield_point("journal: between the copies' sync and the removal");
+        if !shared.table.condemn(&found) {
+            return Err(Error::Pinned(segment));
+        }
+        sched::yield_point("journal: between the last look and the removal");
         let spare = shared.depot.withdraw(&found).map_err(|trouble| {
             // Whether the file would be there after a crash is not known any more, and records that silence
             // its contents may be retired next: stop here.

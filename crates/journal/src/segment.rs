@@ -1,5 +1,6 @@
 //! One segment file's name and header block. Next door: `record` (what follows the header), `footer` (what ends it).
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::Position;
@@ -13,6 +14,23 @@ pub(crate) const POSITION_MAX: Position = 1 << 62;
 
 const MAGIC: [u8; 8] = *b"AILJRNL\0";
 const HEADER: usize = 64;
+
+/// Names one segment: the position at which it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentId(pub(crate) Position);
+
+impl SegmentId {
+    /// The position at which the segment begins.
+    pub fn base(self) -> Position {
+        self.0
+    }
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
 
 /// `<base, 16 hex digits>.seg`: the name of the segment that begins at `base`.
 pub(crate) fn segment_path(dir: &Path, base: Position) -> PathBuf {

@@ -72,8 +72,9 @@ pub(crate) struct Shared {
     pub(crate) durable: AtomicU64,
     /// Base of the newest segment that has a file.
     pub(crate) active: AtomicU64,
-    /// End of the newest relocated copy.
-    pub(crate) copied_end: AtomicU64,
+    /// End of the newest record that has to be durable before a segment is retired: a relocated copy, or what
+    /// [`Journal::retire_after`](crate::Journal::retire_after) names.
+    pub(crate) retire_after: AtomicU64,
     /// Bytes of relocated copies since the last retirement.
     pub(crate) copied_bytes: AtomicU64,
     pub(crate) sleep: AtomicU8,
@@ -119,7 +120,7 @@ impl Shared {
             requested: AtomicU64::new(0),
             durable: AtomicU64::new(end),
             active: AtomicU64::new(from.active),
-            copied_end: AtomicU64::new(0),
+            retire_after: AtomicU64::new(0),
             copied_bytes: AtomicU64::new(0),
             sleep: AtomicU8::new(AWAKE),
             thread: OnceLock::new(),

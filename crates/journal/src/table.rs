@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::Position;
+use crate::cause::Cause;
 use crate::error::Error;
 use crate::footer::{TRAILER, entry_len};
 use crate::record::{AUXILIARY, Entry};
@@ -34,6 +35,12 @@ pub(crate) struct Segment {
     freed_at_seal: AtomicI64,
     /// Something live in it cannot be read: it is no victim until nothing in it is needed.
     set_aside: AtomicBool,
+    /// The log must be durable up to here before the segment goes: what took the place of its records lies before.
+    due: AtomicU64,
+    /// How many hold it in place. Counted under the table's lock, as is `condemned`.
+    pins: AtomicU64,
+    /// It is being taken out of the log: nobody pins it any more.
+    condemned: AtomicBool,
     copies: Mutex<Copies>,
     /// Least and greatest id in `copies`: most look-ups end here, without the lock.
     copies_span: (AtomicU64, AtomicU64),
@@ -89,6 +96,9 @@ impl Segment {
             sealed: AtomicBool::new(false),
             freed_at_seal: AtomicI64::new(0),
             set_aside: AtomicBool::new(false),
+            due: AtomicU64::new(0),
+            pins: AtomicU64::new(0),
+            condemned: AtomicBool::new(false),
             copies: Mutex::new(Copies::Open(HashSet::new())),
             copies_span: (AtomicU64::new(u64::MAX), AtomicU64::new(0)),
             file: Mutex::new(None),
@@ -148,7 +158,20 @@ impl Segment {
         !self.set_aside.swap(true, Ordering::AcqRel)
     }
 
-    fn release(&self, size: u64) {
+    pub(crate) fn due(&self) -> Position {
+        self.due.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn unpin(&self) {
+        self.pins.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.pins.load(Ordering::Acquire) > 0
+    }
+
+    fn release(&self, size: u64, cause: Cause) {
+        self.due.fetch_max(cause.due(), Ordering::AcqRel);
         let _ = self
             .counts
             .live
@@ -227,13 +250,40 @@ impl Table {
         covering(&self.map.read(), position).cloned()
     }
 
-    pub(crate) fn release(&self, records: impl Iterator<Item = (Position, u32)>) {
+    pub(crate) fn release(&self, cause: Cause, records: &[(Position, u32)]) {
         let map = self.map.read();
-        for (position, size) in records {
+        for &(position, size) in records {
             if let Some(segment) = covering(&map, position) {
-                segment.release(u64::from(size));
+                segment.release(u64::from(size), cause);
             }
         }
+    }
+
+    /// Holds the segments of these positions in place, one pin for neighbours in one segment.
+    pub(crate) fn pin(&self, positions: impl Iterator<Item = Position>) -> Vec<Arc<Segment>> {
+        let map = self.map.read();
+        let mut pinned: Vec<Arc<Segment>> = Vec::new();
+        for position in positions {
+            if pinned.last().is_some_and(|last| last.base <= position && position < last.end()) {
+                continue;
+            }
+            let found = covering(&map, position).filter(|found| !found.condemned.load(Ordering::Acquire));
+            if let Some(segment) = found {
+                segment.pins.fetch_add(1, Ordering::AcqRel);
+                pinned.push(Arc::clone(segment));
+            }
+        }
+        pinned
+    }
+
+    /// From now on nobody pins the segment. False where somebody does.
+    pub(crate) fn condemn(&self, segment: &Segment) -> bool {
+        // Whoever pins reads the map, and so is either before this or behind it.
+        let map = self.map.write();
+        let free = !segment.is_pinned();
+        segment.condemned.store(free, Ordering::Release);
+        drop(map);
+        free
     }
 
     /// Whether a segment other than `except` has the record `id` or a copy of it.
@@ -254,7 +304,7 @@ impl Table {
         let mut best: Option<(f64, Position)> = None;
         let mut garbage = 0.0;
         for (n, segment) in map.values().enumerate() {
-            if !segment.is_sealed() || segment.base >= active {
+            if !segment.is_sealed() || segment.base >= active || segment.is_pinned() {
                 continue;
             }
             let needed = segment.needed(n == 0, freed);

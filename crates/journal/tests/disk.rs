@@ -95,8 +95,9 @@ fn consume(journal: &Journal, receive: Receiver<(Position, u32)>, done: &AtomicB
             kept.push(position);
             continue;
         }
-        journal.append(Record { kind: ACK, index: &position.to_le_bytes(), body: &[] }).expect("taken");
-        journal.release(position, size);
+        let ack =
+            journal.append(Record { kind: ACK, index: &position.to_le_bytes(), body: &[] }).expect("taken");
+        journal.release(ack.cause(), position, size);
     }
     done.store(true, Ordering::SeqCst);
     kept

@@ -155,3 +155,30 @@ fn a_closed_journal_takes_nothing_and_has_stored_everything() {
     journal.close().expect("once more");
     assert!(matches!(journal.sync(), Ok(())), "there is nothing that is not durable");
 }
+
+#[test]
+fn a_disk_that_hangs_holds_up_nobody_who_does_not_wait_for_it() {
+    let disk = FaultyStorage::new();
+    let (listener, events) = listened();
+    let mut owner = Owner::open(&disk, small(), listener).expect("opens");
+    disk.hang(true);
+    let (id, end) = owner.publish(b"", b"waits").expect("taken");
+    owner.journal.commit(end);
+    assert_eq!(owner.journal.read(id).expect("from memory"), b"waits");
+    assert!(events.recv_timeout(Duration::from_millis(50)).is_err(), "nothing is durable yet");
+    disk.hang(false);
+    assert_eq!(events.recv_timeout(Duration::from_secs(10)), Ok(Event::Durable(end)));
+}
+
+#[test]
+fn a_write_that_fails_is_the_end_until_restart() {
+    let disk = FaultyStorage::new();
+    let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
+    let (first, _) = owner.publish(b"", b"stored").expect("taken");
+    owner.journal.sync().expect("syncs");
+    disk.fail_write(1);
+    owner.publish(b"", b"not stored").expect("taken");
+    assert!(matches!(owner.journal.sync(), Err(Error::Failed(_))));
+    let after = Owner::open(&disk.crash(Crash::PowerAll), small(), silent()).expect("opens");
+    assert_eq!(after.live.keys().copied().collect::<Vec<_>>(), [first]);
+}

@@ -198,3 +198,25 @@ fn the_newest_file_is_never_retired() {
     assert_eq!(journal.victim(), None);
     assert!(!journal.holds(1 << 40));
 }
+
+#[test]
+fn a_retirement_waits_for_what_its_releases_depend_on_and_for_nothing_else() {
+    let (disk, mut owner) = owner();
+    for n in 0..200 {
+        owner.publish(b"", &body(n, 300)).expect("appends");
+    }
+    owner.journal.sync().expect("syncs");
+    let all: Vec<_> = owner.live.keys().copied().collect();
+    owner.ack(&all).expect("acks");
+    let end = owner.publish(b"", b"plain").expect("appends").1;
+    let victim = owner.journal.victim().expect("all is dead");
+    let syncs = disk.syncs();
+    owner.journal.retire(victim).expect("retires");
+    // The writer may sync by its own clock: only a retirement that had to wait is sure to have it.
+    assert!(owner.journal.durable() < end || disk.syncs() > syncs, "nothing was waited for");
+    let end = owner.publish(b"", b"of a transaction").expect("appends").1;
+    owner.journal.retire_after(end);
+    let victim = owner.journal.victim().expect("more is dead");
+    owner.journal.retire(victim).expect("retires");
+    assert!(owner.journal.durable() >= end, "what the releases depend on is on disk first");
+}

@@ -13,7 +13,7 @@ mod sources;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use show::{as_term, as_toml};
+pub(crate) use show::as_toml;
 pub(crate) use sources::{Sources, load};
 
 /// Where the configuration file is when none is named.

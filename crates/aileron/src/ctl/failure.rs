@@ -2,10 +2,6 @@
 //!
 //! Codes are those of `sysexits.h`, as RabbitMQ's tools use them.
 
-use std::time::Duration;
-
-use super::term::Term;
-
 /// A command line that is not understood.
 pub(crate) const USAGE: u8 = 64;
 /// Arguments that name something wrong: a vhost that is not there, a password that does not fit.
@@ -100,9 +96,4 @@ pub(crate) fn elixir_string(text: &str) -> String {
 /// A charlist as Elixir's `inspect` quotes it.
 pub(crate) fn elixir_charlist(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
-}
-
-/// Seconds as Elixir prints them: `60.0`.
-pub(crate) fn seconds(limit: Duration) -> String {
-    super::format::cell(&Term::Float(limit.as_secs_f64()))
 }

@@ -10,6 +10,7 @@ mod command;
 mod commands;
 mod failure;
 mod format;
+mod given;
 mod options;
 mod process;
 pub(crate) mod protocol;
@@ -21,9 +22,10 @@ pub(crate) mod term;
 use std::io::Write;
 use std::path::PathBuf;
 
-use command::{Given, Misuse, Needs, Spec};
+use command::{Needs, Spec};
 use failure::{Failure, USAGE};
 use format::{Formatter, Output, Style};
+use given::{Given, Misuse};
 use options::{Kind, Options};
 use session::Session;
 
@@ -92,18 +94,17 @@ fn execute(line: &[String], place: impl FnOnce(Option<&str>) -> Place) -> Result
     let words = options.words.drain(..).skip(1).collect();
     let given = Given { words, options, node };
     (spec.check)(&given).map_err(|bad| misuse(&bad, "Error (argument validation)"))?;
-    let mut session = Session::new(spec, given, place.socket);
+    let mut session = Session::new(spec.name, spec.columns, given, place.socket);
     if spec.needs == Needs::Node && !session.greet()?.ready {
         let text = "this command requires the 'rabbit' app to be running on the target node. \
                     Start it with 'rabbitmqctl start_app'.";
         return Err(misuse(&Misuse::Told(text.to_string()), "Error"));
     }
-    carry_out(&mut session, formatter)
+    carry_out(spec, &mut session, formatter)
 }
 
 /// Prints the banner, runs the command and renders what it says.
-fn carry_out(session: &mut Session, formatter: Formatter) -> Result<String, Failure> {
-    let spec = session.spec;
+fn carry_out(spec: &Spec, session: &mut Session, formatter: Formatter) -> Result<String, Failure> {
     if spec.needs == Needs::Process {
         // The banner names the node; one that cannot be reached is the command's to report.
         let _ = session.greet();
@@ -127,7 +128,7 @@ fn carry_out(session: &mut Session, formatter: Formatter) -> Result<String, Fail
 
 fn find(name: &str, program: &str) -> Result<&'static Spec, Failure> {
     let missing = format!("\nCommand '{name}' not found. \n");
-    match (commands::find(name), suggest::closest(name)) {
+    match (commands::find(name), commands::closest(name)) {
         (Some(spec), _) => Ok(spec),
         (None, Some(near)) => Err(Failure::new(USAGE, format!("{missing}Did you mean '{near}'? \n"))),
         (None, None) => Err(Failure::new(USAGE, format!("{missing}{}", commands::all_usage(program)))),

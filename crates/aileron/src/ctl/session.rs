@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::client::{Answer, Link, LinkError};
-use super::command::{Given, Spec};
 use super::failure::{self, DATA, Failure, NO_USER, UNAVAILABLE};
+use super::format;
+use super::given::{Columns, Given};
 use super::protocol::{Hello, Refusal, Request};
 use super::term::Term;
 
 /// A command being carried out.
 pub(crate) struct Session {
-    /// The command.
-    pub(crate) spec: &'static Spec,
+    /// The command's name.
+    pub(crate) command: &'static str,
+    /// The columns it can show.
+    pub(crate) columns: Columns,
     /// What the operator gave.
     pub(crate) given: Given,
     socket: PathBuf,
@@ -22,8 +25,8 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session that connects when it has to.
-    pub(crate) fn new(spec: &'static Spec, given: Given, socket: PathBuf) -> Session {
-        Session { spec, given, socket, link: None }
+    pub(crate) fn new(command: &'static str, columns: Columns, given: Given, socket: PathBuf) -> Session {
+        Session { command, columns, given, socket, link: None }
     }
 
     /// Connects if needed; says who answers. A node of another name than asked for is "not running".
@@ -93,14 +96,14 @@ impl Session {
         match error {
             LinkError::TimedOut => {
                 let limit = Duration::from_secs(self.given.timeout().unwrap_or_default());
-                let hint = match (streamed, self.spec.name) {
+                let hint = match (streamed, self.command) {
                     (true, "list_queues") => {
                         "Some queue(s) are unresponsive, use list_unresponsive_queues command."
                     }
                     _ => "",
                 };
-                let limit = if streamed { failure::seconds(limit) } else { limit.as_millis().to_string() };
-                Failure::timed_out(self.spec.name, node, &limit, hint)
+                let limit = if streamed { format::seconds(limit) } else { limit.as_millis().to_string() };
+                Failure::timed_out(self.command, node, &limit, hint)
             }
             LinkError::Unreachable { .. } => Failure::node_down(
                 node,
@@ -162,6 +165,6 @@ impl Session {
             (Term::atom("node"), Term::text(self.given.node.clone())),
             (Term::atom("result"), Term::text("error")),
         ]);
-        Failure::new(UNAVAILABLE, super::format::to_json(&object))
+        Failure::new(UNAVAILABLE, format::to_json(&object))
     }
 }

@@ -57,7 +57,7 @@ macro_rules! arguments {
             #[inline]
             pub(super) fn write(&self, out: &mut Vec<u8>) {
                 $(arguments!(@no_ticket out $ticket);)?
-                $($crate::wire::$lead_wire(out, self.$lead);)*
+                $($crate::method::fields::$lead_wire(out, self.$lead);)*
                 $(
                     let mut bits = 0;
                     let mut _place = 1;
@@ -67,12 +67,12 @@ macro_rules! arguments {
                     )+
                     out.push(bits);
                 )?
-                $($($crate::wire::$tail_wire(out, self.$tail);)+)?
+                $($($crate::method::fields::$tail_wire(out, self.$tail);)+)?
             }
         }
     )+};
     (@ticket $reader:ident ticket) => { $reader.short()? };
-    (@no_ticket $out:ident ticket) => { $crate::wire::short($out, 0) };
+    (@no_ticket $out:ident ticket) => { $crate::method::fields::short($out, 0) };
 }
 
 pub(super) use arguments;

@@ -16,13 +16,12 @@
 //! `L` is read as `l` and never written. Names are UTF-8; of several equal names
 //! the first counts in a look-up, all are kept.
 
+mod accessors;
 mod owned;
 mod raw;
-mod value;
 
-pub use owned::FieldTable;
-pub use raw::{ArrayIter, RawArray, RawTable, TableIter};
-pub use value::{Value, ValueRef};
+pub use owned::{FieldTable, Value};
+pub use raw::{ArrayIter, RawArray, RawTable, TableIter, ValueRef};
 
 /// How deep tables and arrays may stand in each other; the outermost table is
 /// level 1. RabbitMQ has no limit, but real clients need three levels (`x-death`),

@@ -1,10 +1,58 @@
-//! Tables and arrays as they lie in the read buffer. Checked once, whole, by
-//! [`RawTable::parse`]; after that looking things up cannot fail.
+//! Values, tables and arrays as they lie in the read buffer. A table is checked once,
+//! whole, by [`RawTable::parse`]; after that looking things up cannot fail.
 #![deny(clippy::indexing_slicing)]
 
-use super::{DEPTH_MAX, FieldTable, ValueRef};
+use super::DEPTH_MAX;
+use super::accessors::accessors;
+use super::owned::{FieldTable, Value};
 use crate::error::{DecodeError, Malformed};
 use crate::wire::Reader;
+
+/// A value whose strings, arrays and tables are still on the wire.
+///
+/// Variants as in [`Value`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ValueRef<'a> {
+    /// `t`
+    Bool(bool),
+    /// `b`
+    I8(i8),
+    /// `B`
+    U8(u8),
+    /// `s`
+    I16(i16),
+    /// `u`
+    U16(u16),
+    /// `I`
+    I32(i32),
+    /// `i`
+    U32(u32),
+    /// `l`; `L` is read as this, too
+    I64(i64),
+    /// `f`
+    F32(f32),
+    /// `d`
+    F64(f64),
+    /// `D`: `value` divided by ten to the power of `scale`
+    Decimal {
+        /// Digits after the point.
+        scale: u8,
+        /// The number without its point.
+        value: u32,
+    },
+    /// `S`: any bytes, mostly text
+    LongStr(&'a [u8]),
+    /// `A`
+    Array(RawArray<'a>),
+    /// `T`: seconds since 1970
+    Timestamp(u64),
+    /// `F`
+    Table(RawTable<'a>),
+    /// `V`: no value
+    Void,
+    /// `x`
+    Bytes(&'a [u8]),
+}
 
 /// A field table's bytes, without their length, known to be well-formed.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -30,7 +78,7 @@ impl<'a> RawTable<'a> {
     }
 
     /// For the inside of a table whose check will come, or has been.
-    pub(super) fn unchecked(bytes: &'a [u8]) -> Self {
+    fn unchecked(bytes: &'a [u8]) -> Self {
         RawTable { bytes }
     }
 
@@ -103,7 +151,7 @@ pub struct RawArray<'a> {
 
 impl<'a> RawArray<'a> {
     /// For the inside of a table whose check will come, or has been.
-    pub(super) fn unchecked(bytes: &'a [u8]) -> Self {
+    fn unchecked(bytes: &'a [u8]) -> Self {
         RawArray { bytes }
     }
 
@@ -173,5 +221,94 @@ fn check_value(reader: &mut Reader<'_>, levels: usize) -> Result<(), Malformed> 
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// A field table with its length, checked to the last byte.
+    pub(crate) fn table(&mut self) -> Result<RawTable<'a>, Malformed> {
+        RawTable::check(self.longstr()?)
+    }
+}
+
+impl<'a> ValueRef<'a> {
+    accessors!();
+
+    /// The text, if this is a long string and UTF-8.
+    pub fn as_str(&self) -> Option<&'a str> {
+        self.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())
+    }
+
+    /// The bytes, if this is a long string.
+    pub fn as_bytes(&self) -> Option<&'a [u8]> {
+        match *self {
+            ValueRef::LongStr(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The elements, if this is an array.
+    pub fn as_array(&self) -> Option<RawArray<'a>> {
+        match *self {
+            ValueRef::Array(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The table, if this is one.
+    pub fn as_table(&self) -> Option<RawTable<'a>> {
+        match *self {
+            ValueRef::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// Copies the value off the wire. One byte of an array may become one whole
+    /// [`Value`] (of a few words), never more.
+    pub fn to_owned(&self) -> Value {
+        match *self {
+            ValueRef::Bool(value) => Value::Bool(value),
+            ValueRef::I8(value) => Value::I8(value),
+            ValueRef::U8(value) => Value::U8(value),
+            ValueRef::I16(value) => Value::I16(value),
+            ValueRef::U16(value) => Value::U16(value),
+            ValueRef::I32(value) => Value::I32(value),
+            ValueRef::U32(value) => Value::U32(value),
+            ValueRef::I64(value) => Value::I64(value),
+            ValueRef::F32(value) => Value::F32(value),
+            ValueRef::F64(value) => Value::F64(value),
+            ValueRef::Decimal { scale, value } => Value::Decimal { scale, value },
+            ValueRef::LongStr(bytes) => Value::LongStr(bytes.to_vec()),
+            ValueRef::Array(array) => Value::Array(array.iter().map(|value| value.to_owned()).collect()),
+            ValueRef::Timestamp(value) => Value::Timestamp(value),
+            ValueRef::Table(table) => Value::Table(table.to_owned()),
+            ValueRef::Void => Value::Void,
+            ValueRef::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+        }
+    }
+
+    /// Takes letter and value off the wire. What is inside an array or table is
+    /// only delimited here; [`RawTable::check`] looks into it.
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(match reader.octet()? {
+            b't' => ValueRef::Bool(reader.octet()? != 0),
+            b'b' => ValueRef::I8(reader.octet()?.cast_signed()),
+            b'B' => ValueRef::U8(reader.octet()?),
+            b's' => ValueRef::I16(reader.short()?.cast_signed()),
+            b'u' => ValueRef::U16(reader.short()?),
+            b'I' => ValueRef::I32(reader.long()?.cast_signed()),
+            b'i' => ValueRef::U32(reader.long()?),
+            b'l' | b'L' => ValueRef::I64(reader.longlong()?.cast_signed()),
+            b'f' => ValueRef::F32(f32::from_bits(reader.long()?)),
+            b'd' => ValueRef::F64(f64::from_bits(reader.longlong()?)),
+            b'D' => ValueRef::Decimal { scale: reader.octet()?, value: reader.long()? },
+            b'S' => ValueRef::LongStr(reader.longstr()?),
+            b'A' => ValueRef::Array(RawArray::unchecked(reader.longstr()?)),
+            b'T' => ValueRef::Timestamp(reader.longlong()?),
+            b'F' => ValueRef::Table(RawTable::unchecked(reader.longstr()?)),
+            b'V' => ValueRef::Void,
+            b'x' => ValueRef::Bytes(reader.longstr()?),
+            _ => return Err(Malformed("unknown type letter in a field table")),
+        })
     }
 }

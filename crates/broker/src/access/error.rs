@@ -26,7 +26,7 @@ pub enum AccessError {
         path: PathBuf,
     },
     /// The file holds something that cannot be read as definitions.
-    #[error("{} is damaged: {what}", path.display())]
+    #[error("{} is damaged: {what}; users, vhosts and permissions are in it: put it back from a backup", path.display())]
     Damaged {
         /// The definitions file.
         path: PathBuf,

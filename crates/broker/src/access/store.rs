@@ -1,16 +1,20 @@
 //! The definitions on disk: one redb file, one table per kind of record, values in JSON.
 //!
 //! Tables: `meta` (`format`, `next_vhost`), `vhosts` and `users` by name, `permissions` by user and
-//! vhost. A change is one transaction, durable when `commit` returns. JSON lets later versions add
+//! vhost. A change is one transaction, durable when `commit` returns. It is committed in two phases:
+//! otherwise redb takes a damaged last commit for a torn one and serves the one before, in which a
+//! deleted user is still there. Every page is checked at an open. JSON lets later versions add
 //! fields without a new format; what a version does not know it must not drop, so an incompatible
 //! addition raises [`FORMAT`], and an older version refuses the file without touching it.
 
 use std::io::ErrorKind;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTable, StorageBackend,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
     TableDefinition, TableError,
 };
 use serde::{Deserialize, Serialize};
@@ -68,8 +72,8 @@ impl Store {
         if length == 0 {
             create(path)?;
         }
-        refuse_newer(path)?;
-        let opened = Builder::new().set_cache_size(CACHE_SIZE).open(path);
+        examine(path)?;
+        let opened = Builder::new().set_cache_size(CACHE_SIZE).set_check_integrity_on_open(true).open(path);
         let database = opened.map_err(|error| open_error(path, error))?;
         let store = Store { database, path: path.to_owned() };
         let image = store.load()?;
@@ -82,7 +86,8 @@ impl Store {
     }
 
     fn write(&self, changes: &[Change]) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_two_phase_commit(true);
         {
             let mut meta = transaction.open_table(META)?;
             let mut vhosts = transaction.open_table(VHOSTS)?;
@@ -251,7 +256,8 @@ fn create(path: &Path) -> Result<(), AccessError> {
     let make = || -> Result<(), redb::Error> {
         remove_if_there(&unfinished)?;
         let database = Builder::new().set_cache_size(CACHE_SIZE).create(&unfinished)?;
-        let transaction = database.begin_write()?;
+        let mut transaction = database.begin_write()?;
+        transaction.set_two_phase_commit(true);
         transaction.open_table(META)?.insert("format", FORMAT)?;
         transaction.open_table(VHOSTS)?;
         transaction.open_table(USERS)?;
@@ -280,27 +286,21 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Reads the format without changing a byte of the file.
+/// Reads the format and checks every page, without changing a byte of the file.
 ///
-/// A file that was not closed needs redb's repair, which writes: the repair is then done on a copy
-/// in memory. Definitions are few, so the copy is small.
-fn refuse_newer(path: &Path) -> Result<(), AccessError> {
+/// redb trusts a file that was closed and panics over a damaged one, unless its check is asked for; the check
+/// writes, as does the repair of a file that was not closed. So both are done on a copy in memory first.
+/// Definitions are few, and the copy is small.
+fn examine(path: &Path) -> Result<(), AccessError> {
     let read_error = |source: redb::Error| AccessError::Store {
         attempted: "read",
         path: path.to_owned(),
         source: Box::new(source),
     };
-    let found = match ReadOnlyDatabase::open(path) {
-        Ok(database) => read_format(&database).map_err(read_error)?,
-        Err(DatabaseError::RepairAborted) => {
-            let copy = copy_in_memory(path).map_err(|error| read_error(error.into()))?;
-            let database =
-                Builder::new().create_with_backend(copy).map_err(|error| open_error(path, error))?;
-            read_format(&database).map_err(read_error)?
-        }
-        Err(error) => return Err(open_error(path, error)),
-    };
-    match found {
+    let copy = copy_in_memory(path)?;
+    let opened = Builder::new().set_check_integrity_on_open(true).create_with_backend(copy);
+    let database = opened.map_err(|error| open_error(path, error))?;
+    match read_format(&database).map_err(read_error)? {
         Some(FORMAT) => Ok(()),
         Some(found) if found > FORMAT => {
             Err(AccessError::NewerFormat { path: path.to_owned(), found, supported: FORMAT })
@@ -309,11 +309,25 @@ fn refuse_newer(path: &Path) -> Result<(), AccessError> {
     }
 }
 
-fn copy_in_memory(path: &Path) -> std::io::Result<redb::backends::InMemoryBackend> {
-    let bytes = std::fs::read(path)?;
-    let backend = redb::backends::InMemoryBackend::new();
-    backend.set_len(bytes.len() as u64)?;
-    backend.write(0, &bytes)?;
+/// The file's bytes, read while nobody writes them.
+fn copy_in_memory(path: &Path) -> Result<InMemoryBackend, AccessError> {
+    let read_error = |source: std::io::Error| AccessError::Store {
+        attempted: "read",
+        path: path.to_owned(),
+        source: Box::new(source.into()),
+    };
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).map_err(read_error)?;
+    let file = FileBackend::new(file).map_err(|error| open_error(path, error))?;
+    let everything = (Bound::Unbounded, Bound::Unbounded);
+    match file.try_lock_range(everything.0, everything.1) {
+        Ok(true) => {}
+        Ok(false) => return Err(AccessError::InUse { path: path.to_owned() }),
+        Err(error) => return Err(open_error(path, DatabaseError::Storage(error.into()))),
+    }
+    let bytes = std::fs::read(path).map_err(read_error)?;
+    let backend = InMemoryBackend::new();
+    let filled = backend.set_len(bytes.len() as u64).and_then(|()| backend.write(0, &bytes));
+    filled.map_err(|error| open_error(path, DatabaseError::Storage(error.into())))?;
     Ok(backend)
 }
 
@@ -332,6 +346,9 @@ fn read_format(database: &impl ReadableDatabase) -> Result<Option<u64>, redb::Er
 fn open_error(path: &Path, error: DatabaseError) -> AccessError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => AccessError::InUse { path: path.to_owned() },
+        DatabaseError::Storage(StorageError::Corrupted(what)) => {
+            AccessError::Damaged { path: path.to_owned(), what }
+        }
         error => {
             AccessError::Store { attempted: "open", path: path.to_owned(), source: Box::new(error.into()) }
         }

@@ -19,6 +19,11 @@ impl Access {
         self.image.read().vhosts.contains_key(name)
     }
 
+    /// The number the next vhost gets; all that were given out are below.
+    pub fn next_vhost(&self) -> u64 {
+        self.image.read().next_vhost
+    }
+
     /// Adds a vhost without description and tags; nobody has permissions in it yet.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub(crate) enum Resource {
 #[derive(Default)]
 pub(crate) struct Alarms {
     raised: AtomicU8,
+    /// Changes so far, and how many of them were told.
+    changes: AtomicU64,
+    told: AtomicU64,
     pub(crate) memory_used: AtomicU64,
     pub(crate) disk_free: AtomicU64,
 }
@@ -31,7 +34,17 @@ impl Alarms {
         } else {
             self.raised.fetch_and(!bit, Ordering::AcqRel)
         };
-        (before & bit != 0) != on
+        let is_news = (before & bit != 0) != on;
+        if is_news {
+            self.changes.fetch_add(1, Ordering::AcqRel);
+        }
+        is_news
+    }
+
+    /// Whether an alarm was raised or cleared since the last call: those whom alarms concern have to be woken.
+    pub(crate) fn take_news(&self) -> bool {
+        let changes = self.changes.load(Ordering::Acquire);
+        self.told.swap(changes, Ordering::AcqRel) != changes
     }
 
     pub(crate) fn is_on(&self, resource: Resource) -> bool {
@@ -96,4 +109,29 @@ pub fn machine_memory() -> u64 {
 pub(crate) fn free_bytes(folder: &std::path::Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(folder).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_that_came_and_went_is_news_all_the_same() {
+        let alarms = Alarms::default();
+        assert!(!alarms.take_news());
+        assert!(alarms.set(Resource::Disk, true) && !alarms.set(Resource::Disk, true));
+        assert!(alarms.set(Resource::Disk, false));
+        assert!(alarms.take_news(), "somebody may have seen it while it was on");
+        assert!(!alarms.take_news());
+    }
+
+    #[test]
+    fn reasons_are_rabbitmqs_words() {
+        let alarms = Alarms::default();
+        alarms.set(Resource::Log, true);
+        assert_eq!(alarms.reason(), "low on disk");
+        alarms.set(Resource::Memory, true);
+        assert_eq!(alarms.reason(), "low on memory & disk");
+        assert_eq!(alarms.codes(), ["memory", "log-full"]);
+    }
 }

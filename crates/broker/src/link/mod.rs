@@ -22,7 +22,7 @@ pub(crate) mod queue_type;
 pub(crate) mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::task::{Wake, Waker};
 
 use atomic_waker::AtomicWaker;
@@ -46,8 +46,6 @@ pub(crate) struct Link {
     closing: Mutex<Option<String>>,
     /// Consumers whose queues were deleted.
     cancelled: Mutex<Vec<Arc<Consumer>>>,
-    /// Publishers are held back (memory or disk alarm): the task tells the client and stops reading.
-    pub(crate) alarmed: AtomicBool,
     pub(crate) traffic: Traffic,
 }
 
@@ -85,7 +83,6 @@ impl Link {
             task,
             closing: Mutex::new(None),
             cancelled: Mutex::default(),
-            alarmed: AtomicBool::new(false),
             traffic: Traffic::default(),
         }
     }

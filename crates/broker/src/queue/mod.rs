@@ -25,6 +25,8 @@ pub(crate) mod paging;
 mod queue_type;
 pub(crate) mod ready;
 pub(crate) mod settlement;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -39,7 +41,7 @@ use self::ready::{Ready, Tally};
 use crate::clock::now_ms;
 use crate::flow::HeldBack;
 use crate::link::{Effects, QueueType};
-use crate::message::Entry;
+use crate::message::{Entry, Stored};
 
 /// What a queue is from its declaration to its end.
 pub(crate) struct Queue {
@@ -161,6 +163,14 @@ impl Queue {
         let state = self.lock();
         let messages = u32::try_from(state.ready.tally().messages).unwrap_or(u32::MAX);
         (messages, u32::try_from(state.consumers.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The messages in the log that wait here and were delivered before; `None` while deliveries are out.
+    pub(crate) fn delivered_before(&self) -> Option<Vec<u64>> {
+        let state = self.lock();
+        let delivered = |entry: &&Entry| entry.stored.is_in_log() && entry.stored.has(Stored::REDELIVERED);
+        let ids = state.ready.iter().filter(delivered).map(|entry| entry.stored.id).collect();
+        (state.unacked.messages == 0).then_some(ids)
     }
 
     /// Arms the timer for what a restart brought back.

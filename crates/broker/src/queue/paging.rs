@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::MutexGuard;
+
 use super::ready::Ready;
 use super::{Queue, State};
 use crate::link::Effects;
@@ -91,16 +93,19 @@ impl Queue {
         }
     }
 
-    /// Reads the head in place, for `basic.get`; a head that cannot be read is dropped, and the next one tried.
-    pub(super) fn read_head(&self, state: &mut State, effects: &mut Effects) {
-        while let Some(head) = state.ready.front() {
-            if head.message.is_some() {
-                return;
-            }
+    /// The queue locked, with its head in memory if there is one that can be read: for `basic.get`. It is read without
+    /// the lock; a head that is damaged is dropped, and the next one tried.
+    pub(super) fn lock_head(self: &Arc<Self>, now: u64, effects: &mut Effects) -> MutexGuard<'_, State> {
+        loop {
+            let mut state = self.lock();
+            self.drop_expired(&mut state, now, effects);
+            let Some(head) = state.ready.front().filter(|head| head.message.is_none()) else { return state };
             let (seq, priority, place) = (head.seq, head.priority, head.stored);
+            drop(state);
             let mut read = Err(Unread::Failed);
             self.ground.store.load(&[place], &mut |_, message| read = message);
             self.counters.disk_reads.fetch_add(1, Ordering::Relaxed);
+            let mut state = self.lock();
             match read {
                 Ok(message) => state.ready.load(seq, priority, message),
                 Err(Unread::Damaged) => {
@@ -108,7 +113,9 @@ impl Queue {
                         effects.settle(self.id, &entry);
                     }
                 }
-                Err(Unread::Settled | Unread::Failed) => return,
+                // Somebody else was given it: it is not there any more.
+                Err(Unread::Settled) => drop(state.ready.remove(seq, priority)),
+                Err(Unread::Failed) => return state,
             }
         }
     }

@@ -134,6 +134,11 @@ impl Ready {
         self.lines.iter().flatten()
     }
 
+    #[cfg(test)]
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.lines.iter_mut().flatten()
+    }
+
     /// Gives the entry `seq` its message, read back from disk.
     pub(crate) fn load(&mut self, seq: u64, priority: u8, message: Message) {
         let Some(line) = self.line(priority) else { return };

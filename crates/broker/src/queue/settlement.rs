@@ -61,11 +61,9 @@ impl Queue {
         no_ack: bool,
         effects: &mut Effects,
     ) -> bool {
-        let mut state = self.lock();
         let now = now_ms();
+        let mut state = self.lock_head(now, effects);
         state.last_used = now;
-        self.drop_expired(&mut state, now, effects);
-        self.read_head(&mut state, effects);
         // A head that cannot be read now stays where it is.
         let Some(message) = state.ready.front().and_then(|head| head.message.clone()) else { return false };
         let Some(entry) = state.ready.pop_front() else { return false };

@@ -6,16 +6,10 @@ use amqp::method::{Method, MethodId, basic};
 use amqp::reply;
 
 use super::Session;
-use super::publish::Gathered;
+use super::batch::{Gathered, GatheredAck};
 use super::tx::Verdict;
 use crate::error::{Failure, Outcome};
 use crate::link::{Effects, Unacked};
-
-/// A `basic.ack` that waits for the end of its batch.
-pub(super) struct GatheredAck {
-    channel: u16,
-    ack: basic::Ack,
-}
 
 const ACK: MethodId = MethodId { class: 60, method: 80 };
 

@@ -8,10 +8,10 @@ use amqp::reply;
 use hashbrown::HashMap;
 
 use super::Session;
-use super::card::ChannelCard;
 use super::confirm::Confirms;
 use super::publish::Assembly;
 use super::tx::Transaction;
+use crate::card::ChannelCard;
 use crate::error::{Failure, Outcome};
 use crate::link::Consumer;
 use crate::queue::Queue;

@@ -14,9 +14,7 @@ use crate::error::{Failure, Outcome};
 use crate::link::{Consumer, Effects};
 use crate::queue::Queue;
 use crate::queue::settlement::ConsumeRefusal;
-
-/// The name under which a client consumes the answers to its own requests.
-pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+use crate::vhost::replies::REPLY_TO;
 
 impl Session {
     pub(super) fn basic_qos(&mut self, number: u16, qos: basic::Qos) -> Outcome {

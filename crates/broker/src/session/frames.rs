@@ -4,10 +4,10 @@ use amqp::frame::{self, Frame, FrameError};
 use amqp::method::{Method, MethodId, channel as channel_class, connection};
 use amqp::{DecodeError, reply};
 
-use super::card::State;
+use super::batch::Gathered;
 use super::handshake::Phase;
-use super::publish::Gathered;
 use super::{NO_METHOD, Session};
+use crate::card::State;
 use crate::error::{Ends, Failure, Outcome};
 
 /// Class, weight and size of a content header, without which it is none.
@@ -211,7 +211,7 @@ impl Session {
             method_id: method.method,
         };
         self.send(0, &Method::ConnectionClose(close));
-        self.phase = Phase::Closing { since: std::time::Instant::now() };
+        self.phase = Phase::Closing { since: sched::now() };
     }
 
     fn frame_while_closing(&mut self, frame: &Frame<'_>) {

@@ -9,8 +9,8 @@ use amqp::method::{Method, MethodId, connection as class};
 use amqp::reply;
 use amqp::table::{FieldTable, RawTable, Value};
 
-use super::card::{Greeting, State};
 use super::{NO_METHOD, Session};
+use crate::card::{Greeting, State};
 use crate::error::{Failure, Outcome};
 
 /// Where a connection is in its life.

@@ -17,8 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::Session;
-use super::card::{ConnectionCard, State};
 use super::handshake::Phase;
+use crate::card::{ConnectionCard, State};
+use crate::flow::Admission;
 use crate::link::Effects;
 use crate::node::Node;
 
@@ -26,14 +27,6 @@ use crate::node::Node;
 const READ_BYTES: usize = 256 * 1024;
 /// How long a client has for its answer to our `connection.close`.
 const CLOSING_TIME: Duration = Duration::from_secs(10);
-/// Longest wait of a publisher for a queue's consumers.
-const PRESSURE_TIME: Duration = Duration::from_millis(20);
-/// Clients that leave their deliveries unread for this long hold no publisher back.
-const STUCK_TIME: Duration = Duration::from_millis(100);
-/// Bytes that may wait for the log's thread before publishers have to: the disk sets the pace then.
-const LOG_BEHIND: u64 = 64 << 20;
-/// How often such a publisher looks again.
-const LOG_PAUSE: Duration = Duration::from_millis(5);
 /// A written buffer larger than this is not kept.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -76,8 +69,6 @@ struct Driver<'s, S> {
     started: Instant,
     last_read: Instant,
     last_write: Instant,
-    /// When the wait for a queue's consumers is over.
-    pressed_until: Option<Instant>,
 }
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
@@ -94,7 +85,6 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
             started: now,
             last_read: now,
             last_write: now,
-            pressed_until: None,
         }
     }
 
@@ -104,7 +94,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
             if self.written == self.writing.len() {
                 self.writing.clear();
                 self.written = 0;
-                if self.writing.capacity() > KEPT_BYTES && self.session.pressure.is_none() {
+                if self.writing.capacity() > KEPT_BYTES && !self.session.throttle.has_met_backlog() {
                     self.writing.shrink_to(KEPT_BYTES);
                 }
                 if !self.session.link.take_frames(&mut self.writing) {
@@ -163,38 +153,23 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
         })
     }
 
-    /// Whether the client is to be read from now: not while an alarm or a queue it fills holds it back.
+    /// Whether the client is to be read from now: not while an alarm, the log or a queue it fills holds it back.
     fn may_read(&mut self) -> bool {
         self.note_alarm();
-        if self.session.is_blocked {
-            return false;
-        }
-        if self.session.log_is_behind(LOG_BEHIND) {
-            self.session.card.set_state(State::Flow);
-            self.clock.as_mut().reset((Instant::now() + LOG_PAUSE).into());
-            self.pressed_until.get_or_insert_with(Instant::now);
-            return false;
-        }
-        if let Some(queue) = self.session.pressure.take() {
-            let until = Instant::now() + PRESSURE_TIME;
-            queue.hold_back(self.session.link.waker());
-            // Those who do not read at all are not waited for.
-            if queue.is_consumed(STUCK_TIME) {
-                self.pressed_until = Some(until);
-                self.session.card.set_state(State::Flow);
-                self.clock.as_mut().reset(until.into());
-                self.session.pressed_by = Some(queue);
-            }
-        }
-        match self.pressed_until {
-            Some(until) if Instant::now() < until && self.session.is_pressed() => false,
-            Some(_) => {
-                self.pressed_until = None;
-                self.session.pressed_by = None;
-                self.session.card.set_state(State::Running);
+        let session = &mut *self.session;
+        let log_pending = session.card.vhost.get().map_or(0, |vhost| vhost.store().log.pending_bytes());
+        match session.throttle.judge(Instant::now(), log_pending, session.link.waker()) {
+            Admission::Free => true,
+            Admission::Freed => {
+                session.card.set_state(State::Running);
                 true
             }
-            None => true,
+            Admission::HeldBack(until) => {
+                session.card.set_state(State::Flow);
+                self.clock.as_mut().reset(until.into());
+                false
+            }
+            Admission::StillHeldBack | Admission::Blocked => false,
         }
     }
 
@@ -202,15 +177,10 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
     fn note_alarm(&mut self) {
         let session = &mut *self.session;
         if session.phase != Phase::Open {
-            session.is_blocked = false;
+            session.throttle.forget_alarm();
             return;
         }
-        let alarmed = session.link.alarmed.load(Ordering::Acquire);
-        let blocked = alarmed && session.publishes;
-        if blocked == session.is_blocked {
-            return;
-        }
-        session.is_blocked = blocked;
+        let Some(blocked) = session.throttle.note_alarm(session.node.alarms.any()) else { return };
         session.card.set_state(if blocked { State::Blocked } else { State::Running });
         if session.blocked_notify {
             if blocked {
@@ -232,7 +202,9 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
             let next = match self.session.phase {
                 Phase::Open if heartbeat.is_zero() => now + Duration::from_secs(3600),
                 Phase::Open => {
-                    if now.duration_since(self.last_read) >= heartbeat * 2 && !self.session.is_blocked {
+                    if now.duration_since(self.last_read) >= heartbeat * 2
+                        && !self.session.throttle.is_blocked()
+                    {
                         return Some(Ends::Silent);
                     }
                     if now.duration_since(self.last_write) >= heartbeat / 2 {
@@ -254,7 +226,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
                     until
                 }
             };
-            let next = self.pressed_until.filter(|until| *until > now).map_or(next, |until| until.min(next));
+            let next = self.session.throttle.until(now).map_or(next, |until| until.min(next));
             self.clock.as_mut().reset(next.into());
         }
         None

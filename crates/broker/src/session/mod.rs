@@ -7,6 +7,7 @@
 //! | [`handshake`] | from the protocol header to `connection.open-ok` |
 //! | [`frames`] | frames taken apart and handed to whom they concern; how errors end channels and connections |
 //! | [`channel`] | a channel's state; opening and closing |
+//! | [`batch`] | what one read brought, to be carried out together |
 //! | [`publish`] | content put together, routed and gathered into a batch |
 //! | [`acks`] | acknowledgements, rejections, recover |
 //! | [`confirm`] | publisher confirms |
@@ -14,13 +15,12 @@
 //! | [`consume`] | consumers, `basic.get`, `basic.qos`, direct reply-to |
 //! | [`exchanges`], [`queues`] | the classes exchange and queue |
 //! | [`rights`] | what this user may do, remembered |
-//! | [`card`] | what the listings show of connections and channels |
 //!
 //! All frames that one read brought are worked through before anything is awaited: publishes and acknowledgements
 //! are gathered, and carried out together when something else comes, or the bytes end.
 
 mod acks;
-pub(crate) mod card;
+mod batch;
 mod channel;
 mod confirm;
 mod consume;
@@ -33,6 +33,8 @@ pub(crate) mod pipe;
 mod publish;
 mod queues;
 mod rights;
+#[cfg(test)]
+mod tests;
 mod tx;
 
 use std::sync::Arc;
@@ -40,14 +42,14 @@ use std::sync::Arc;
 use amqp::method::{Method, MethodId};
 use hashbrown::HashMap;
 
-use self::card::ConnectionCard;
 use self::channel::Channel;
 use self::handshake::Phase;
 pub(crate) use self::io::{Ends, serve};
 use self::publish::Routes;
 use self::rights::RightsCache;
+use crate::card::ConnectionCard;
 use crate::error::{Failure, Outcome};
-use crate::flow::Backlog;
+use crate::flow::Throttle;
 use crate::link::Link;
 use crate::node::Node;
 use crate::vhost::Vhost;
@@ -70,16 +72,10 @@ pub(crate) struct Session {
     cancel_notify: bool,
     /// The client can be told that it is held back.
     blocked_notify: bool,
-    /// It has been told, or would have been.
-    is_blocked: bool,
-    /// The client publishes: alarms concern it.
-    publishes: bool,
     /// Confirms or commits wait for the log.
     awaits_disk: bool,
-    /// A queue whose consumers this publisher waits for.
-    pressure: Option<Arc<dyn Backlog>>,
-    /// The one it is waiting for now.
-    pressed_by: Option<Arc<dyn Backlog>>,
+    /// Whether this client's publishing is held back.
+    throttle: Throttle,
 }
 
 impl Session {
@@ -98,11 +94,8 @@ impl Session {
             rights: RightsCache::default(),
             cancel_notify: false,
             blocked_notify: false,
-            is_blocked: false,
-            publishes: false,
             awaits_disk: false,
-            pressure: None,
-            pressed_by: None,
+            throttle: Throttle::default(),
         }
     }
 
@@ -116,17 +109,6 @@ impl Session {
         if !no_wait {
             self.send(channel, method);
         }
-    }
-
-    /// Whether the log of this publisher's vhost has more than `limit` bytes to write.
-    fn log_is_behind(&self, limit: u64) -> bool {
-        let vhost = self.card.vhost.get().filter(|_| self.publishes);
-        vhost.is_some_and(|vhost| vhost.store().log.pending_bytes() > limit)
-    }
-
-    /// Whether the queue this publisher waits for still has too much to do.
-    fn is_pressed(&self) -> bool {
-        self.pressed_by.as_ref().is_some_and(|queue| queue.is_busy())
     }
 
     /// The vhost that was opened.

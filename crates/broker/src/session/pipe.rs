@@ -3,12 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32};
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 use parking_lot::Mutex;
 
 use super::Session;
-use super::card::ConnectionCard;
 use super::handshake::Phase;
+use crate::card::ConnectionCard;
 use crate::link::{Effects, Link};
 use crate::node::Node;
 
@@ -59,8 +60,6 @@ impl Pipe {
         }
         self.session.take_cancelled();
         self.session.confirm();
-        // Nobody waits here for consumers: the simulator's client decides when it publishes.
-        self.session.backlog = None;
         let mut frames = Vec::new();
         while self.session.link.take_frames(&mut frames) {
             out.extend_from_slice(&frames);
@@ -68,7 +67,7 @@ impl Pipe {
             frames.clear();
             if let (false, Some(vhost)) = (starved.is_empty(), self.session.card.vhost.get()) {
                 let mut effects = Effects::default();
-                starved.iter().for_each(|queue| queue.pump(&mut effects));
+                starved.into_iter().for_each(|queue| queue.pump(&mut effects));
                 vhost.carry_out(&mut effects);
             }
         }
@@ -76,9 +75,14 @@ impl Pipe {
     }
 
     /// Whether an alarm holds this client back, so that it would not be read from.
-    pub(crate) fn is_held_back(&self) -> bool {
-        let alarmed = self.session.link.alarmed.load(std::sync::atomic::Ordering::Acquire);
-        alarmed && self.session.publishes
+    pub(crate) fn is_held_back(&mut self) -> bool {
+        self.session.throttle.note_alarm(self.node.alarms.any());
+        self.session.throttle.is_blocked()
+    }
+
+    /// Who is woken when there is something for this client.
+    pub(crate) fn register(&self, task: &Waker) {
+        self.session.link.register(task);
     }
 
     /// The client is gone.

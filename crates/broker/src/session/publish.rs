@@ -20,91 +20,17 @@ use self::assembly::Progress;
 use self::checks::Checked;
 pub(super) use self::routes::Routes;
 use super::Session;
-use super::acks::GatheredAck;
-use crate::clock::now_ms;
+use super::batch::Gathered;
 use crate::error::{Failure, Outcome};
 use crate::link::Effects;
 use crate::message::{Incoming, Message, Parts};
 use crate::queue::Queue;
 use crate::queue::delivery::Batch;
 use crate::trace::{self, Trace};
-use crate::vhost::Vhost;
 
 /// The class of the only content there is.
 const BASIC: u16 = 60;
 const PUBLISH: MethodId = MethodId { class: BASIC, method: 40 };
-/// A batch is carried out early when it has this many queues.
-const MOST_QUEUES: usize = 256;
-
-/// What one read brought: publishes and acknowledgements that are carried out together.
-pub(super) struct Gathered<'b> {
-    /// Number of the batch: routes remember their queues' places in it.
-    batch: u64,
-    messages: Vec<Incoming<'b>>,
-    groups: Vec<Group>,
-    pub(super) acks: Vec<GatheredAck>,
-    /// Channel, number and log position of messages to be confirmed.
-    confirms: Vec<(u16, u64, u64)>,
-    traces: Vec<Trace>,
-    now: u64,
-}
-
-/// A queue and the messages it gets.
-struct Group {
-    queue: Arc<Queue>,
-    picks: Vec<u32>,
-}
-
-impl<'b> Gathered<'b> {
-    pub(super) fn new(batch: u64) -> Self {
-        Gathered {
-            batch,
-            messages: Vec::new(),
-            groups: Vec::new(),
-            acks: Vec::new(),
-            confirms: Vec::new(),
-            traces: Vec::new(),
-            now: 0,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.acks.is_empty() && self.confirms.is_empty() && self.traces.is_empty()
-    }
-
-    /// The time all messages of the batch share.
-    pub(super) fn now(&mut self) -> u64 {
-        if self.now == 0 {
-            self.now = now_ms();
-        }
-        self.now
-    }
-
-    /// Where the queue's group stands.
-    pub(super) fn group(&mut self, queue: &Arc<Queue>) -> u32 {
-        let at = self.groups.iter().position(|g| Arc::ptr_eq(&g.queue, queue)).unwrap_or_else(|| {
-            self.groups.push(Group { queue: Arc::clone(queue), picks: Vec::new() });
-            self.groups.len() - 1
-        });
-        at as u32
-    }
-
-    /// So many queues that the batch is carried out early.
-    pub(super) fn is_wide(&self) -> bool {
-        self.groups.len() > MOST_QUEUES
-    }
-
-    pub(super) fn add(&mut self, message: Incoming<'b>, groups: &[u32]) {
-        let at = self.messages.len() as u32;
-        self.messages.push(message);
-        for group in groups {
-            if let Some(group) = self.groups.get_mut(*group as usize) {
-                group.picks.push(at);
-            }
-        }
-    }
-}
-
 /// A whole message with what its publisher asked for.
 struct Published<'b> {
     channel: u16,
@@ -135,7 +61,7 @@ impl Session {
             return Ok(0);
         }
         let frame_max = self.frame_max + frame::OVERHEAD as u32;
-        self.publishes = true;
+        self.throttle.note_publish();
         let channel = self.channel(number)?;
         if publish.immediate {
             return Err(Failure::connection(reply::NOT_IMPLEMENTED, "immediate=true"));
@@ -245,7 +171,7 @@ impl Session {
         if queues.is_empty() && mandatory {
             self.give_back(number, &message.parts());
         }
-        let stored = store(&vhost, &message, queues, gathered.now());
+        let stored = vhost.put(&message, queues, gathered.now());
         let nowhere = queues.is_empty();
         let unstored = self.note_confirm(number, stored, gathered)?;
         if unstored || nowhere {
@@ -311,6 +237,7 @@ impl Session {
         let traces = std::mem::take(&mut gathered.traces);
         let mut effects = Effects { traces, ..Effects::default() };
         self.settle_gathered(&mut gathered.acks, &mut effects);
+        sched::yield_point("publish: between log and queues");
         let batch = Batch { messages: &gathered.messages, now: gathered.now, tracing: vhost.is_tracing() };
         for group in &gathered.groups {
             group.queue.publish(&batch, &group.picks, &mut effects);
@@ -322,7 +249,7 @@ impl Session {
         gathered.batch = self.routes.next_batch();
         vhost.carry_out(&mut effects);
         if let Some(queue) = effects.backlog.take() {
-            self.pressure = Some(queue);
+            self.throttle.meet(queue);
         }
         if !gathered.confirms.is_empty() {
             for (number, next, end) in gathered.confirms.drain(..) {
@@ -335,32 +262,6 @@ impl Session {
             self.confirm();
         }
     }
-}
-
-/// Writes the message to the log if one of its queues must keep it; returns the position that must be on disk.
-pub(super) fn store(
-    vhost: &Vhost,
-    message: &Incoming<'_>,
-    queues: &[Arc<Queue>],
-    now: u64,
-) -> Result<u64, journal::Error> {
-    if !message.persistent {
-        return Ok(0);
-    }
-    let mut holders = SmallVec::<[u64; 8]>::new();
-    let mut of_queue = None;
-    for queue in queues.iter().filter(|queue| queue.durable) {
-        holders.push(queue.id);
-        of_queue = queue.arguments.message_ttl_ms;
-    }
-    if holders.is_empty() {
-        return Ok(0);
-    }
-    // One queue's limit on its messages' lives is noted with the message; several cannot be.
-    let of_queue = of_queue.filter(|_| holders.len() == 1);
-    let ttl = [message.ttl_ms, of_queue].into_iter().flatten().min();
-    let expires_at = ttl.map_or(u64::MAX, |ttl| now.saturating_add(ttl));
-    vhost.store().put(message, &holders, expires_at)
 }
 
 /// Header and body, if both lie whole in `after` and are what they should be.

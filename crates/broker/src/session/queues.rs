@@ -6,7 +6,6 @@ use amqp::method::{Method, queue as class};
 use amqp::reply;
 
 use super::Session;
-use super::consume::REPLY_TO;
 use super::exchanges::{check_headers, not_default, without_line_ends};
 use super::rights::Kind;
 use crate::access::Right;
@@ -18,6 +17,7 @@ use crate::queue::deletion::{Condition, Kept};
 use crate::queue::{Arguments, Owner, Queue};
 use crate::vhost::Vhost;
 use crate::vhost::declare::{BindingRequest, QueueRequest};
+use crate::vhost::replies::REPLY_TO;
 
 /// RabbitMQ's 405.
 pub(super) fn locked(queue: &str, vhost: &str) -> Failure {

@@ -17,8 +17,8 @@ use amqp::method::{Method, MethodId};
 use journal::Position;
 
 use super::Session;
-use super::card::ChannelCard;
-use super::publish::{Gathered, store};
+use super::batch::Gathered;
+use crate::card::ChannelCard;
 use crate::error::{Failure, Outcome};
 use crate::link::{Deliveries, Effects, Unacked};
 use crate::message::{Incoming, Message};
@@ -167,6 +167,9 @@ impl Session {
         // Before the acknowledgements: deliveries they make room for come after `tx.commit-ok`, where it can go now.
         self.awaits_disk = true;
         self.confirm();
+        // Nothing that is settled here may be gone from the disk before the messages are on it.
+        vhost.store().log.retire_after(end);
+        sched::yield_point("tx: between messages and acknowledgements");
         self.settle_held(number, &vhost);
         Ok(())
     }
@@ -210,7 +213,7 @@ impl Session {
                 continue;
             }
             let message = Incoming::kept(message, persistent, priority, ttl_ms);
-            match store(vhost, &message, &queues, now) {
+            match vhost.put(&message, &queues, now) {
                 Ok(stored) => end = end.max(stored),
                 Err(error) => {
                     forget(&routed, vhost);

@@ -13,16 +13,16 @@ pub(crate) mod records;
 pub(crate) mod replay;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::task::Waker;
 
-use journal::{Journal, Position};
+use journal::{Cause, Journal, Position};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use self::ledger::Ledger;
 use self::records::Record;
+use crate::clock;
 use crate::message::{Incoming, Message, Stored};
 
 /// Why a message cannot be had now.
@@ -94,6 +94,10 @@ impl Owed {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.acks.is_empty() && self.deleted.is_empty()
+    }
+
     /// One record's worth.
     fn take(&mut self) -> Option<Record> {
         if let Some(id) = self.deleted.pop() {
@@ -142,6 +146,7 @@ impl Store {
     ) -> Result<Position, journal::Error> {
         let mut index = SmallVec::<[u8; 64]>::new();
         let body_len = message.parts().body.len() as u32;
+        let expires_at = clock::to_wall(expires_at);
         records::encode_message(holders.iter().copied(), message.priority, expires_at, body_len, &mut index);
         let appended = message.parts().with_pieces(|body| {
             self.log.append(journal::Record { kind: records::MESSAGE, index: &index, body })
@@ -162,26 +167,24 @@ impl Store {
         Ok((appended.position, appended.size))
     }
 
-    /// The exchange, queue or binding `id` is gone. Nothing happens for one that was never in the log. `false`: the log
+    /// The exchange, queue or binding `id` is gone. Nothing happens for one that was never in the log. `None`: the log
     /// takes nothing any more.
-    pub(crate) fn undefine(&self, id: u64, size: u32) -> bool {
+    pub(crate) fn undefine(&self, id: u64, size: u32) -> Option<Cause> {
         if size == 0 {
-            return true;
+            return Some(Cause::scratch());
         }
         let (kind, index) = Record::Deleted { id }.encode();
         let mut ledger = self.ledger.lock();
-        if !self.say(kind, &index, |owed| owed.deleted.push(id)) {
-            return false;
-        }
+        let cause = self.say(kind, &index, |owed| owed.deleted.push(id))?;
         let (position, size) = ledger.bury(id, size);
-        self.log.release(position, size);
-        true
+        self.log.release(cause, position, size);
+        Some(cause)
     }
 
     /// Lets go of the messages of a queue whose deletion is in the log: that says all there is to say of them.
-    pub(crate) fn let_go(&self, queue: u64, messages: &[Stored]) {
+    pub(crate) fn let_go(&self, cause: Cause, queue: u64, messages: &[Stored]) {
         for slice in messages.chunks(records::MOST_ACKS) {
-            self.release(queue, slice.iter(), &mut self.ledger.lock());
+            self.release(cause, queue, slice.iter(), &mut self.ledger.lock());
         }
     }
 
@@ -202,38 +205,49 @@ impl Store {
         let mut index = Vec::with_capacity(16 + slice.len() * 2);
         records::encode_ack(queue, ids(), &mut index);
         let mut ledger = self.ledger.lock();
-        if index.len() <= records::EMPTY_ACK
-            || self.say(records::ACK, &index, |owed| owed.acks.entry(queue).or_default().extend(ids()))
-        {
-            self.release(queue, slice.iter().map(|(_, stored)| stored), &mut ledger);
+        let cause = match index.len() <= records::EMPTY_ACK {
+            true => Some(Cause::scratch()),
+            false => self.say(records::ACK, &index, |owed| owed.acks.entry(queue).or_default().extend(ids())),
+        };
+        if let Some(cause) = cause {
+            self.release(cause, queue, slice.iter().map(|(_, stored)| stored), &mut ledger);
         }
     }
 
     /// The queue is done with these, which was said in the log where they are in it.
-    fn release<'s>(&self, queue: u64, messages: impl Iterator<Item = &'s Stored>, ledger: &mut Ledger) {
+    fn release<'s>(
+        &self,
+        cause: Cause,
+        queue: u64,
+        messages: impl Iterator<Item = &'s Stored>,
+        ledger: &mut Ledger,
+    ) {
         let mut released = SmallVec::<[(Position, u32); 16]>::new();
         for stored in messages {
             if stored.has(Stored::PAGED) {
-                self.pages.release(stored.id, stored.size);
+                self.pages.release(Cause::scratch(), stored.id, stored.size);
             } else if !stored.has(Stored::SHARED) || ledger.unshare(stored.id, queue) {
                 released.push(ledger.bury(stored.id, stored.size));
             }
         }
-        self.log.release_many(&released);
+        self.log.release_many(cause, &released);
     }
 
-    /// Appends an acknowledgement or deletion, or owes it while the disk is full. `false`: the log takes nothing any
+    /// Appends an acknowledgement or deletion, or owes it while the disk is full. `None`: the log takes nothing any
     /// more (it has failed, or is closed), so that what it was told last stands, and nothing may be released.
-    fn say(&self, kind: u8, index: &[u8], owe: impl FnOnce(&mut Owed)) -> bool {
+    fn say(&self, kind: u8, index: &[u8], owe: impl FnOnce(&mut Owed)) -> Option<Cause> {
         match self.log.append(journal::Record { kind, index, body: &[] }) {
-            Ok(_) => true,
-            Err(journal::Error::Full(_)) => {
-                owe(&mut self.owed.lock());
-                true
-            }
+            Ok(appended) => Some(appended.cause()),
             Err(error) => {
-                tracing::debug!(%error, "an acknowledgement was not written: a restart brings the message back");
-                false
+                let cause = Cause::owed(&error);
+                match cause {
+                    Some(_) => owe(&mut self.owed.lock()),
+                    None => tracing::debug!(
+                        %error,
+                        "an acknowledgement was not written: a restart brings the message back"
+                    ),
+                }
+                cause
             }
         }
     }
@@ -250,7 +264,7 @@ impl Store {
                 Record::Deleted { id } if !self.log.holds(*id) => continue,
                 owed => owed.encode(),
             };
-            match self.log.append(journal::Record { kind, index: &index, body: &[] }) {
+            match self.log.append_reserved(journal::Record { kind, index: &index, body: &[] }) {
                 Ok(_) => {}
                 Err(journal::Error::Full(_)) => {
                     self.owed.lock().add(owed);
@@ -262,6 +276,12 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Whether something waits for space.
+    #[cfg(feature = "simulated")]
+    pub(crate) fn owes(&self) -> bool {
+        !self.owed.lock().is_empty()
     }
 
     fn take_owed(&self) -> Option<Record> {
@@ -367,18 +387,35 @@ impl Store {
         }
     }
 
+    /// A life begins: what was told of deliveries at the last stop does not hold any more. Blocks on the disk.
+    pub(crate) fn note_start(&self) -> Result<(), journal::Error> {
+        let (kind, index) = Record::Started.encode();
+        self.log.append(journal::Record { kind, index: &index, body: &[] })?;
+        self.log.sync()
+    }
+
+    /// A life ends in good order: of the messages in these queues, these were delivered before.
+    pub(crate) fn note_stop(&self, delivered: &[(u64, Vec<u64>)]) -> Result<(), journal::Error> {
+        let told = delivered.iter().flat_map(|(queue, ids)| {
+            ids.chunks(records::MOST_ACKS).map(|ids| Record::Delivered { queue: *queue, ids: ids.to_vec() })
+        });
+        for record in told.chain([Record::Stopped]) {
+            let (kind, index) = record.encode();
+            self.log.append_reserved(journal::Record { kind, index: &index, body: &[] })?;
+        }
+        Ok(())
+    }
+
     /// Everything appended so far is on disk, or an error says why not. Blocks.
     pub(crate) fn close(&self) -> Result<(), journal::Error> {
-        self.pay_owed();
+        if !self.owed.lock().is_empty() {
+            // What is dead altogether goes without a word; the rest is told, from the reserve if need be.
+            if let Err(error) = self.reclaim() {
+                tracing::warn!(%error, "space could not be given back before the end");
+            }
+            self.pay_owed();
+        }
         self.log.close()?;
         self.pages.close()
-    }
-}
-
-/// Removes a vhost's folder.
-pub(crate) fn remove(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }

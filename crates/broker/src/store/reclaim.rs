@@ -77,7 +77,11 @@ impl Store {
                         journal::Record { kind: record.kind, index: &record.index, body: &[] },
                     )?;
                 }
-                Some(Record::Deleted { .. }) | None => {}
+                // What was told at a stop is of use at the next start only.
+                Some(
+                    Record::Deleted { .. } | Record::Delivered { .. } | Record::Stopped | Record::Started,
+                )
+                | None => {}
                 Some(_) => self.carry_live(record)?,
             }
         }
@@ -128,7 +132,7 @@ impl Store {
         let copy = journal::Record { kind: record.kind, index, body: &[&body] };
         let appended = log.append_copy(record.id, copy)?;
         ledger.relocate(record.id, appended.position, appended.size);
-        log.release(record.position, record.size);
+        log.release(appended.cause(), record.position, record.size);
         Ok(())
     }
 }

@@ -14,6 +14,9 @@ pub(crate) const BINDING: u8 = 3;
 pub(crate) const MESSAGE: u8 = 4;
 pub(crate) const ACK: u8 = 128;
 pub(crate) const DELETED: u8 = 129;
+pub(crate) const DELIVERED: u8 = 130;
+pub(crate) const STOPPED: u8 = 131;
+pub(crate) const STARTED: u8 = 132;
 
 /// Shortest index of a live record, so that no two records begin within the same 64 bytes (the ledger of dead
 /// records has one bit for each 64 bytes of log).
@@ -57,6 +60,15 @@ pub(crate) enum Record {
     Deleted {
         id: u64,
     },
+    /// At a stop in good order: of the messages that wait in the queue, these were delivered before.
+    Delivered {
+        queue: u64,
+        ids: Vec<u64>,
+    },
+    /// The end of a life in good order: `Delivered` has told all there is to tell.
+    Stopped,
+    /// The beginning of another life: what was told of deliveries is not all any more.
+    Started,
 }
 
 /// The index part of a message; its body is the message's block.
@@ -142,6 +154,12 @@ impl Record {
                 encode_ack(*queue, ids.iter().copied(), &mut out);
                 return (ACK, out);
             }
+            Record::Delivered { queue, ids } => {
+                encode_ack(*queue, ids.iter().copied(), &mut out);
+                return (DELIVERED, out);
+            }
+            Record::Stopped => return (STOPPED, out),
+            Record::Started => return (STARTED, out),
             Record::Deleted { id } => {
                 out.extend_from_slice(&id.to_le_bytes());
                 return (DELETED, out);
@@ -179,16 +197,10 @@ impl Record {
                 let queues = queues.map(|c| c.try_into().map_or(0, u64::from_le_bytes)).collect();
                 Record::Message(MessageRecord { queues, shared: count > 1, priority, expires_at, body_len })
             }
-            ACK => {
-                let queue = from.u64()?;
-                let (mut ids, mut last) = (Vec::new(), 0u64);
-                while !from.0.is_empty() {
-                    let step = from.varint()?;
-                    last = last.wrapping_add((step >> 1) ^ (step & 1).wrapping_neg());
-                    ids.push(last);
-                }
-                Record::Ack { queue, ids }
-            }
+            ACK => Record::Ack { queue: from.u64()?, ids: from.ids()? },
+            DELIVERED => Record::Delivered { queue: from.u64()?, ids: from.ids()? },
+            STOPPED => Record::Stopped,
+            STARTED => Record::Started,
             DELETED => Record::Deleted { id: from.u64()? },
             _ => return None,
         })
@@ -250,6 +262,17 @@ impl<'a> Reader<'a> {
         Some(RawTable::parse(self.take(len as usize)?).ok()?.to_owned())
     }
 
+    /// All that is left, each as the difference to the one before it.
+    fn ids(&mut self) -> Option<Vec<u64>> {
+        let (mut ids, mut last) = (Vec::new(), 0u64);
+        while !self.0.is_empty() {
+            let step = self.varint()?;
+            last = last.wrapping_add((step >> 1) ^ (step & 1).wrapping_neg());
+            ids.push(last);
+        }
+        Some(ids)
+    }
+
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
@@ -297,6 +320,9 @@ mod tests {
             }),
             Record::Ack { queue: 4096, ids: vec![9000, 9064, 70, u64::MAX, 1] },
             Record::Deleted { id: 4096 },
+            Record::Delivered { queue: 4096, ids: vec![9000, 70] },
+            Record::Stopped,
+            Record::Started,
         ];
         for record in records {
             let (kind, index) = record.encode();

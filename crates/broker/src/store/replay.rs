@@ -1,6 +1,6 @@
 //! What a log says, gathered record by record: the definitions and messages that are still there at its end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use journal::Entry as LogEntry;
 
@@ -32,6 +32,10 @@ pub(crate) struct Replay {
     /// Copies whose originals are gone stand late in the log, out of order.
     moved: HashMap<u64, Held<MessageRecord>>,
     pub(crate) dead: Vec<Dead>,
+    /// What the last stop told of deliveries, by queue and message.
+    delivered: HashSet<(u64, u64)>,
+    /// The last record says that the stop was in good order.
+    stopped: bool,
     /// Records of a form this version does not know.
     pub(crate) unreadable: u64,
 }
@@ -43,8 +47,12 @@ impl Replay {
             return;
         };
         let (id, position, size) = (entry.id, entry.position, entry.size);
+        self.stopped = false;
         match record {
             Record::Ack { queue, ids } => ids.into_iter().for_each(|id| self.acknowledge(queue, id)),
+            Record::Delivered { queue, ids } => self.delivered.extend(ids.into_iter().map(|id| (queue, id))),
+            Record::Stopped => self.stopped = true,
+            Record::Started => self.delivered.clear(),
             Record::Deleted { id } => {
                 if let Some(gone) = self.definitions.remove(&id) {
                     self.dead.push(Dead { id, position: gone.position, size: gone.size });
@@ -93,6 +101,12 @@ impl Replay {
         }
     }
 
+    /// What is known of deliveries.
+    pub(crate) fn take_deliveries(&mut self) -> Deliveries {
+        let told = std::mem::take(&mut self.delivered);
+        Deliveries { told: self.stopped.then_some(told) }
+    }
+
     /// The messages that somebody still waits for, by ascending identity.
     pub(crate) fn take_messages(&mut self) -> Vec<Held<MessageRecord>> {
         let mut messages = std::mem::take(&mut self.messages);
@@ -102,6 +116,23 @@ impl Replay {
             messages.sort_unstable_by_key(|held| held.id);
         }
         messages
+    }
+}
+
+/// Which messages may have been delivered before the start.
+pub(crate) struct Deliveries {
+    /// By queue and message; `None`: nobody knows.
+    told: Option<HashSet<(u64, u64)>>,
+}
+
+impl Deliveries {
+    /// Whether the last life ended in good order.
+    pub(crate) fn are_known(&self) -> bool {
+        self.told.is_some()
+    }
+
+    pub(crate) fn may_have(&self, queue: u64, id: u64) -> bool {
+        self.told.as_ref().is_none_or(|told| told.contains(&(queue, id)))
     }
 }
 

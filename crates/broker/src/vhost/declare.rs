@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use amqp::table::FieldTable;
+use journal::Cause;
 
 use super::Vhost;
 use super::topology::Topology;
@@ -240,63 +241,24 @@ impl Vhost {
     pub(crate) fn delete_queue(&self, queue: &Arc<Queue>, condition: Condition) -> Result<u64, Kept> {
         let mut topology = self.topology.write();
         let remains = queue.condemn(condition)?;
-        let is_said = self.store().undefine(queue.id, queue.record_size);
+        let cause = self.store().undefine(queue.id, queue.record_size);
         if topology.remove_queue(queue) {
             self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         }
         drop(topology);
-        Ok(self.clear_away(queue, remains, is_said))
+        sched::yield_point("delete: between deletion and its messages");
+        Ok(self.clear_away(queue, remains, cause))
     }
 
     /// Lets go of what a deleted queue leaves.
-    fn clear_away(&self, queue: &Queue, mut remains: Remains, is_said: bool) -> u64 {
+    pub(super) fn clear_away(&self, queue: &Queue, mut remains: Remains, cause: Option<Cause>) -> u64 {
         let messages = remains.messages;
         let consumers = std::mem::take(&mut remains.consumers);
         consumers.into_iter().for_each(|cut_off| cut_off.link.cancel(cut_off.consumer));
-        if is_said {
-            self.store().let_go(queue.id, &remains.records());
+        if let Some(cause) = cause {
+            self.store().let_go(cause, queue.id, &remains.records());
         }
         messages
-    }
-}
-
-impl Vhost {
-    /// The hidden queue of a `amq.rabbitmq.reply-to` consumer: found by its address alone, and in no listing.
-    pub(crate) fn create_replies(self: &Arc<Self>, address: &str, owner: Owner) -> Arc<Queue> {
-        let declaration = queue::Declaration {
-            name: Arc::from(address),
-            id: self.transient_id(),
-            record_size: 0,
-            durable: false,
-            auto_delete: false,
-            owner: Some(owner),
-            table: FieldTable::default(),
-            arguments: Arguments::default(),
-        };
-        let queue = Queue::new(declaration, Arc::clone(&self.ground));
-        self.replies.write().insert(Arc::clone(&queue.name), Arc::clone(&queue));
-        queue
-    }
-
-    /// The consumer of replies is gone.
-    pub(crate) fn remove_replies(&self, queue: &Arc<Queue>) {
-        self.replies.write().remove(&queue.name);
-        if let Ok(remains) = queue.condemn(Condition::Always) {
-            self.clear_away(queue, remains, true);
-        }
-    }
-
-    /// The queue that a message to the default exchange with this key goes to.
-    pub(crate) fn find_addressee(&self, name: &str) -> Option<Arc<Queue>> {
-        self.find_queue(name).or_else(|| self.find_replies(name))
-    }
-
-    /// The hidden queue with this address.
-    pub(crate) fn find_replies(&self, address: &str) -> Option<Arc<Queue>> {
-        if !address.starts_with("amq.rabbitmq.reply-to.") {
-            return None;
-        }
-        self.replies.read().get(address).cloned()
     }
 }
 

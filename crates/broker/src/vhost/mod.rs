@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`topology`] | the maps of names and who is bound to whom |
 //! | [`declare`] | declaring, binding, deleting, with the log kept in step |
+//! | [`replies`] | direct reply-to |
 //! | [`route`] | from exchange and key to queues |
+//! | [`store_message`] | a message on its way into the log |
 //! | [`effects`] | what queues want done, carried out |
 //! | [`firehose`] | traces published |
 //! | [`recovery`] | the vhost made again from its log at a start |
@@ -13,8 +15,13 @@ pub(crate) mod declare;
 mod effects;
 mod firehose;
 pub(crate) mod recovery;
+pub(crate) mod replies;
 pub(crate) mod route;
+mod store_message;
 pub(crate) mod topology;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -86,6 +93,22 @@ impl Vhost {
             tracing::debug!(vhost = %self.name, %error, "disk space could not be given back; tried again soon");
         }
         self.store().trim_pages();
+    }
+
+    /// Ends in good order: everything is on disk then, and which messages were delivered before. Blocks.
+    pub(crate) fn close(&self) -> Result<(), journal::Error> {
+        let mut queues = self.queues();
+        queues.retain(|queue| queue.durable);
+        queues.sort_unstable_by_key(|queue| queue.id);
+        let delivered: Option<Vec<_>> =
+            queues.iter().map(|queue| Some((queue.id, queue.delivered_before()?))).collect();
+        // Where deliveries are still out, a connection has not ended: a restart may not take them for news.
+        if let Some(delivered) = delivered
+            && let Err(error) = self.store().note_stop(&delivered)
+        {
+            tracing::warn!(vhost = %self.name, %error, "every message counts as redelivered at the next start");
+        }
+        self.store().close()
     }
 
     fn transient_id(&self) -> u64 {

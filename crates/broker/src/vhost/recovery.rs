@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use amqp::table::FieldTable;
-use journal::{Entry as LogEntry, Event, Journal, Storage};
+use journal::{Cause, Entry as LogEntry, Event, Journal, Storage};
 use parking_lot::RwLock;
 
 use super::declare::key_of;
 use super::topology::Topology;
 use super::{Spawn, TRANSIENT_IDS, Vhost, predeclared};
+use crate::clock;
 use crate::exchange::{self, Destination, Exchange, ExchangeKind};
 use crate::link::Effects;
 use crate::memory::Memory;
@@ -23,7 +24,7 @@ use crate::message::{Entry, Stored};
 use crate::queue::{self, Arguments, Ground, Queue};
 use crate::store::ledger::Ledger;
 use crate::store::records::{MessageRecord, Record};
-use crate::store::replay::{Dead, Held, Replay};
+use crate::store::replay::{Dead, Deliveries, Held, Replay};
 use crate::store::{Store, Waiters};
 use crate::timers::Timers;
 
@@ -85,11 +86,15 @@ impl Vhost {
             }
             released.push((position, size));
         }
-        log.release_many(&released);
+        log.release_many(Cause::replayed(), &released);
         let count = messages.len();
         let vhost =
             Vhost::around(name, Store::new((log, pages), ledger, waiters, around.segment_bytes), around);
-        vhost.rebuild(replay.definitions, messages);
+        let deliveries = replay.take_deliveries();
+        vhost.rebuild(replay.definitions, messages, &deliveries);
+        if deliveries.are_known() {
+            vhost.store().note_start()?;
+        }
         tracing::info!(
             vhost = name,
             messages = count,
@@ -122,9 +127,10 @@ impl Vhost {
         self: &Arc<Self>,
         definitions: BTreeMap<u64, Held<Record>>,
         messages: Vec<Held<MessageRecord>>,
+        deliveries: &Deliveries,
     ) {
         let mut exchanges: HashMap<u64, Arc<Exchange>> = HashMap::new();
-        let mut queues: HashMap<u64, Arc<Queue>> = HashMap::new();
+        let mut queues: BTreeMap<u64, Arc<Queue>> = BTreeMap::new();
         let mut bindings = Vec::new();
         let mut topology = self.topology.write();
         exchanges.extend(topology.exchanges.values().map(|x| (x.id, Arc::clone(x))));
@@ -171,7 +177,7 @@ impl Vhost {
             self.rebuild_binding(&mut topology, (id, size), binding, &exchanges, &queues);
         }
         drop(topology);
-        self.refill(messages, &queues);
+        self.refill(messages, &queues, deliveries);
     }
 
     /// An older declaration of the same name: it was deleted, and a power cut took the word of that. What names it is
@@ -209,7 +215,7 @@ impl Vhost {
         (id, size): (u64, u32),
         binding: Record,
         exchanges: &HashMap<u64, Arc<Exchange>>,
-        queues: &HashMap<u64, Arc<Queue>>,
+        queues: &BTreeMap<u64, Arc<Queue>>,
     ) {
         let Record::Binding { source, destination, to_queue, key, arguments } = binding else { return };
         let destination = if to_queue {
@@ -228,8 +234,13 @@ impl Vhost {
     }
 
     /// Puts the messages back into their queues, in the order of their arrival.
-    fn refill(self: &Arc<Self>, messages: Vec<Held<MessageRecord>>, queues: &HashMap<u64, Arc<Queue>>) {
-        let mut lines: HashMap<u64, Vec<Entry>> = HashMap::new();
+    fn refill(
+        self: &Arc<Self>,
+        messages: Vec<Held<MessageRecord>>,
+        queues: &BTreeMap<u64, Arc<Queue>>,
+        deliveries: &Deliveries,
+    ) {
+        let mut lines: BTreeMap<u64, Vec<Entry>> = BTreeMap::new();
         let mut orphans = Vec::new();
         let mut ledger = self.store().ledger.lock();
         for Held { id, position, size, what } in messages {
@@ -238,8 +249,7 @@ impl Vhost {
             }
             let mut holders = what.queues;
             holders.retain(|queue| queues.contains_key(queue));
-            // It may have been delivered before the stop: nobody can know.
-            let mut stored = Stored { id, size, flags: Stored::REDELIVERED };
+            let mut stored = Stored { id, size, flags: 0 };
             if holders.is_empty() {
                 orphans.push(ledger.bury(id, size));
             } else if what.shared {
@@ -248,18 +258,20 @@ impl Vhost {
                 stored.flags |= Stored::SHARED;
             }
             for holder in holders {
+                let redelivered = if deliveries.may_have(holder, id) { Stored::REDELIVERED } else { 0 };
+                let stored = Stored { flags: stored.flags | redelivered, ..stored };
                 lines.entry(holder).or_default().push(Entry {
                     seq: 0,
                     stored,
                     priority: what.priority,
-                    expires_at: what.expires_at,
+                    expires_at: clock::from_wall(what.expires_at),
                     body_len: what.body_len,
                     message: None,
                 });
             }
         }
         drop(ledger);
-        self.store().log.release_many(&orphans);
+        self.store().log.release_many(Cause::replayed(), &orphans);
         for (id, line) in lines {
             if let Some(queue) = queues.get(&id) {
                 queue.refill(line);

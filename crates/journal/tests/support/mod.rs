@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use journal::fault::FaultyStorage;
-use journal::{Config, Entry, Error, Event, Journal, Position, Record, Recovery, SegmentId};
+use journal::{Cause, Config, Entry, Error, Event, Journal, Position, Record, Recovery, SegmentId};
 
 pub(crate) const MESSAGE: u8 = 1;
 pub(crate) const ACK: u8 = 128;
@@ -70,7 +70,7 @@ impl Owner {
         };
         let (journal, recovery) =
             Journal::open(Path::new(DIR), Arc::new(disk.clone()), config, &mut visit, listener)?;
-        journal.release_many(&dead);
+        journal.release_many(Cause::replayed(), &dead);
         Ok(Owner { journal, recovery, live })
     }
 
@@ -87,7 +87,7 @@ impl Owner {
         let appended = self.journal.append(Record { kind: ACK, index: &index, body: &[] })?;
         for id in acked {
             if let Some(place) = self.live.remove(id) {
-                self.journal.release(place.position, place.size);
+                self.journal.release(appended.cause(), place.position, place.size);
             }
         }
         Ok(appended.end)
@@ -113,7 +113,7 @@ impl Owner {
             copied += 1;
             if kind == MESSAGE {
                 self.live.insert(id, Place { position: copy.position, size: copy.size, index });
-                self.journal.release(position, size);
+                self.journal.release(copy.cause(), position, size);
             }
         }
         Ok(copied)

@@ -1,8 +1,9 @@
 //! `cluster_status`: a node that stands alone is a cluster of one.
 
-use super::super::command::{BASE, Section, Spec, TIMEOUT, no_words};
+use super::super::command::{BASE, Section, Spec, TIMEOUT};
 use super::super::failure::Failure;
 use super::super::format::{Output, cell};
+use super::super::given::no_words;
 use super::super::protocol::Request;
 use super::super::session::Session;
 use super::super::term::Term;

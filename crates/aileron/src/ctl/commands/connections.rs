@@ -1,8 +1,9 @@
 //! Connections: closing one or many, and keeping new ones out.
 
-use super::super::command::{BASE, Section, Spec, between, no_words, one_word};
+use super::super::command::{BASE, Section, Spec};
 use super::super::failure::{Failure, UNAVAILABLE, elixir_string};
 use super::super::format::{Output, cell};
+use super::super::given::{between, no_words, one_word};
 use super::super::options::Kind;
 use super::super::protocol::Request;
 use super::super::session::Session;

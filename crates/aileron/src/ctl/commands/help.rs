@@ -1,11 +1,11 @@
 //! `help`: the list of commands, and one command in detail.
 
-use super::super::command::{BASE, Needs, Section, Spec, between};
+use super::super::command::{BASE, Needs, Section, Spec};
 use super::super::failure::{Failure, USAGE};
 use super::super::format::Output;
+use super::super::given::between;
 use super::super::options::Kind;
 use super::super::session::Session;
-use super::super::suggest::closest;
 use super::status::heading;
 
 pub(super) const COMMANDS: &[Spec] = &[Spec {
@@ -44,7 +44,7 @@ fn help(session: &mut Session) -> Result<Output, Failure> {
         let text = if session.given.options.flag("list_commands") { list() } else { all_usage(program) };
         return Ok(Output::Text(text));
     };
-    match (super::find(name), closest(name)) {
+    match (super::find(name), super::closest(name)) {
         (Some(spec), _) => Ok(Output::Text(command_usage(program, spec))),
         (None, Some(near)) => {
             Err(Failure::error(USAGE, format!("\nCommand '{name}' not found. \nDid you mean '{near}'? \n")))

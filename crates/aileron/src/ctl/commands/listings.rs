@@ -1,9 +1,10 @@
 //! Listings with columns of the operator's choice: queues, exchanges, bindings, connections, channels
 //! and consumers.
 
-use super::super::command::{BASE, Columns, Given, Misuse, Section, Spec, TIMEOUT};
-use super::super::failure::{self, Failure};
-use super::super::format::{Formatter, Output, Row};
+use super::super::command::{BASE, Section, Spec, TIMEOUT};
+use super::super::failure::Failure;
+use super::super::format::{self, Formatter, Output, Row};
+use super::super::given::{Columns, Given, Misuse};
 use super::super::options::Kind;
 use super::super::protocol::{Listing, Refusal, Request};
 use super::super::session::{Session, usual_words};
@@ -139,7 +140,7 @@ pub(super) const COMMANDS: &[Spec] = &[
         columns: Columns { all: QUEUE_COLUMNS, default: &["name", "messages"] },
         check: |given| check_columns(given, "list_queues"),
         banner: |given| {
-            let limit = failure::seconds(std::time::Duration::from_millis(given.patience_ms()));
+            let limit = format::seconds(std::time::Duration::from_millis(given.patience_ms()));
             Some(format!("Timeout: {limit} seconds ...\nListing queues for vhost {} ...", given.vhost()))
         },
         run: |session| {
@@ -244,7 +245,7 @@ pub(super) const COMMANDS: &[Spec] = &[
 ];
 
 /// The columns named in the words, which may be joined by commas; each once.
-fn columns(given: &Given, spec: &Spec) -> Vec<String> {
+fn columns(given: &Given, columns: Columns) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in
         given.words.iter().flat_map(|word| word.split(',')).map(str::trim).filter(|name| !name.is_empty())
@@ -254,7 +255,7 @@ fn columns(given: &Given, spec: &Spec) -> Vec<String> {
         }
     }
     if given.words.is_empty() {
-        names = spec.columns.default.iter().map(|name| (*name).to_string()).collect();
+        names = columns.default.iter().map(|name| (*name).to_string()).collect();
     }
     names
 }
@@ -263,14 +264,15 @@ fn columns(given: &Given, spec: &Spec) -> Vec<String> {
 pub(super) fn check_columns(given: &Given, command: &str) -> Result<(), Misuse> {
     let Some(spec) = super::find(command) else { return Ok(()) };
     let known = |name: &String| spec.columns.all.contains(&name.as_str());
-    let mut unknown: Vec<String> = columns(given, spec).into_iter().filter(|name| !known(name)).collect();
+    let mut unknown: Vec<String> =
+        columns(given, spec.columns).into_iter().filter(|name| !known(name)).collect();
     unknown.sort();
     if unknown.is_empty() { Ok(()) } else { Err(Misuse::BadColumns(unknown)) }
 }
 
 /// Asks for a listing and names its values.
 pub(super) fn list(session: &mut Session, what: Listing) -> Result<Output, Failure> {
-    let columns = columns(&session.given, session.spec);
+    let columns = columns(&session.given, session.columns);
     let rows = fetch(session, what, &columns)?;
     Ok(if what == Listing::Vhosts { Output::Listed(rows) } else { Output::Rows(rows) })
 }
@@ -288,9 +290,9 @@ fn fetch(session: &mut Session, what: Listing, columns: &[String]) -> Result<Vec
 
 /// Consumers come in groups, one for each queue, with their columns always in the same order.
 fn list_consumers(session: &mut Session) -> Result<Output, Failure> {
-    let wanted = columns(&session.given, session.spec);
+    let wanted = columns(&session.given, session.columns);
     let shown: Vec<&str> =
-        session.spec.columns.all.iter().copied().filter(|name| wanted.iter().any(|w| w == name)).collect();
+        session.columns.all.iter().copied().filter(|name| wanted.iter().any(|w| w == name)).collect();
     let mut asked = vec!["queue_name".to_string()];
     asked.extend(shown.iter().map(|name| (*name).to_string()));
     let mut groups: Vec<(Term, Vec<Row>)> = Vec::new();

@@ -13,9 +13,9 @@ mod users;
 mod vhosts;
 
 pub(crate) use help::{all_usage, base_usage, command_usage};
-pub(crate) use node::RABBITMQ_VERSION;
 
 use super::command::Spec;
+use super::suggest;
 
 /// All commands, by name.
 pub(crate) fn all() -> Vec<&'static Spec> {
@@ -37,6 +37,11 @@ pub(crate) fn all() -> Vec<&'static Spec> {
     .collect();
     all.sort_by_key(|spec| spec.name);
     all
+}
+
+/// The command that was probably meant by a name that is none.
+pub(crate) fn closest(typed: &str) -> Option<&'static str> {
+    suggest::closest(typed, all().into_iter().map(|spec| spec.name))
 }
 
 /// The command of that name.

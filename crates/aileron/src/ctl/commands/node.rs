@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::super::command::{BASE, Given, Needs, Section, Spec, TIMEOUT, between, no_words};
+use broker::EMULATED_VERSION;
+
+use super::super::command::{BASE, Needs, Section, Spec, TIMEOUT};
 use super::super::failure::{Failure, UNAVAILABLE};
 use super::super::format::{Formatter, Output};
+use super::super::given::{Given, between, no_words};
 use super::super::options::Kind;
 use super::super::process::wait_for_death;
 use super::super::protocol::Request;
 use super::super::session::Session;
 use super::super::term::Term;
-
-/// The version of RabbitMQ whose tools and protocol we stand in for. Scripts compare it.
-pub(crate) const RABBITMQ_VERSION: &str = "3.10.8";
 
 /// Seconds that `shutdown` and the wait for a pid file allow.
 const SHUTDOWN_SECONDS: u64 = 120;
@@ -55,7 +55,7 @@ pub(super) const COMMANDS: &[Spec] = &[
         needs: Needs::Nothing,
         check: no_words,
         run: |session| {
-            let version = Term::text(RABBITMQ_VERSION);
+            let version = Term::text(EMULATED_VERSION);
             Ok(match session.given.options.text("formatter") {
                 Some("json") => Output::Answered(Term::Map(vec![(Term::atom("version"), version)])),
                 Some("csv") => Output::Rows(vec![vec![("version".to_string(), version)]]),

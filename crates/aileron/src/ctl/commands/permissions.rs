@@ -1,8 +1,9 @@
 //! Permissions: what a user may configure, write and read in a vhost.
 
-use super::super::command::{BASE, Section, Spec, TIMEOUT, between, no_words, one_word};
+use super::super::command::{BASE, Section, Spec, TIMEOUT};
 use super::super::failure::{Failure, UNAVAILABLE};
 use super::super::format::{Formatter, Output, Row};
+use super::super::given::{between, no_words, one_word};
 use super::super::protocol::{Refusal, Request};
 use super::super::session::{Session, usual_words};
 

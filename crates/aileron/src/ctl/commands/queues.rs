@@ -1,9 +1,10 @@
 //! Queues: emptying and deleting them.
 
-use super::super::command::{BASE, Given, Misuse, Section, Spec, TIMEOUT, one_word};
+use super::super::command::{BASE, Section, Spec, TIMEOUT};
 use super::super::failure::{Failure, USAGE};
 use super::super::format::Output;
 use super::super::format::cell;
+use super::super::given::{Given, Misuse, one_word};
 use super::super::options::Kind;
 use super::super::protocol::{Refusal, Request};
 use super::super::session::{Session, usual_words};

@@ -1,9 +1,10 @@
 //! `report`: everything a support case needs, one command after the other, each vhost's listings with
 //! all columns, and how the services beside the broker are. Secrets are not among it.
 
-use super::super::command::{BASE, Given, Misuse, Section, Spec, no_words};
+use super::super::command::{BASE, Section, Spec};
 use super::super::failure::Failure;
 use super::super::format::{Output, Style, cell, erlang, render};
+use super::super::given::{Given, Misuse, no_words};
 use super::super::protocol::{Listing, Request};
 use super::super::session::{Session, usual_words};
 use super::super::term::Term;
@@ -98,11 +99,12 @@ fn section(session: &mut Session, name: &str, vhost: Option<&str>, out: &mut Str
     options.set_text("formatter", "");
     let words = spec.columns.all.iter().map(|column| (*column).to_string()).collect();
     let given = Given { words, options, node: session.given.node.clone() };
-    let (outer_spec, outer_given) = (session.spec, std::mem::replace(&mut session.given, given));
-    session.spec = spec;
+    let (outer, columns) = (session.command, session.columns);
+    let outer_given = std::mem::replace(&mut session.given, given);
+    (session.command, session.columns) = (spec.name, spec.columns);
     let banner = (spec.banner)(&session.given).filter(|_| !outer_given.silent());
     let result = (spec.run)(session);
-    session.spec = outer_spec;
+    (session.command, session.columns) = (outer, columns);
     session.given = outer_given;
     let style = Style {
         headless: session.given.options.flag("silent"),

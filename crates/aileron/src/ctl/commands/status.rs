@@ -3,9 +3,10 @@
 //! The server sends one map; JSON and Erlang's format print it whole, people get RabbitMQ's headings
 //! with the same words, which monitoring scripts look for.
 
-use super::super::command::{BASE, Misuse, Section, Spec, no_words};
+use super::super::command::{BASE, Section, Spec};
 use super::super::failure::Failure;
 use super::super::format::{Output, cell, erlang};
+use super::super::given::{Misuse, no_words};
 use super::super::options::Kind;
 use super::super::protocol::Request;
 use super::super::session::Session;

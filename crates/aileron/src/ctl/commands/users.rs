@@ -2,11 +2,10 @@
 
 use std::io::BufRead;
 
-use super::super::command::{
-    BASE, Given, Misuse, NO_COLUMNS, Section, Spec, TIMEOUT, between, no_words, one_word,
-};
+use super::super::command::{BASE, Section, Spec, TIMEOUT};
 use super::super::failure::{DATA, Failure, NO_USER, SOFTWARE};
 use super::super::format::{Formatter, Output, Row};
+use super::super::given::{Given, Misuse, NO_COLUMNS, between, no_words, one_word};
 use super::super::protocol::{Listing, Refusal, Request, Secret};
 use super::super::session::{Session, no_such_user, usual_words};
 use super::super::term::Term;

@@ -1,8 +1,9 @@
 //! Vhosts, and the firehose, which is switched for one.
 
-use super::super::command::{BASE, Columns, Given, Section, Spec, TIMEOUT, one_word};
+use super::super::command::{BASE, Section, Spec, TIMEOUT};
 use super::super::failure::Failure;
 use super::super::format::{Formatter, Output};
+use super::super::given::{Columns, Given, one_word};
 use super::super::options::Kind;
 use super::super::protocol::{Listing, Request};
 use super::super::session::Session;

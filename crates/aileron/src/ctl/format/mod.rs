@@ -11,8 +11,15 @@ mod table;
 
 pub(crate) use table::cell;
 
+use std::time::Duration;
+
 use super::failure::Failure;
 use super::term::Term;
+
+/// Seconds as Elixir prints them: `60.0`.
+pub(crate) fn seconds(limit: Duration) -> String {
+    cell(&Term::Float(limit.as_secs_f64()))
+}
 
 /// One line of a listing: column names and values, in the order in which they are printed.
 pub(crate) type Row = Vec<(String, Term)>;

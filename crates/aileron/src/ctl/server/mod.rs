@@ -6,6 +6,7 @@
 //! there. `answers` carries requests out, `life` those that open and close the node, `rows` and `state` turn what the broker says into terms.
 
 mod answers;
+mod environment;
 mod life;
 mod rows;
 mod state;
@@ -20,6 +21,8 @@ use broker::Broker;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+
+pub(crate) use environment::environment;
 
 use super::protocol::{Hello, LINE_MAX, Refusal, Reply, Request};
 use super::term::Term;

@@ -2,10 +2,9 @@
 //!
 //! What only an Erlang node has says so or counts what comes closest; tools that read a key find it.
 
-use broker::Broker;
 use broker::info::Health;
+use broker::{Broker, EMULATED_VERSION};
 
-use super::super::commands::RABBITMQ_VERSION;
 use super::super::term::Term;
 use super::Facts;
 
@@ -48,7 +47,7 @@ pub(super) fn state(broker: &Broker, facts: &Facts) -> Term {
         ("processes", map([("limit", Term::int(threads.1)), ("used", Term::int(threads.0))])),
         ("product_name", text("aileron")),
         ("product_version", text(&status.version)),
-        ("rabbitmq_version", text(RABBITMQ_VERSION)),
+        ("rabbitmq_version", text(EMULATED_VERSION)),
         ("raft_data_directory", text(&status.data_dir)),
         ("release_series_support_status", Term::atom("supported")),
         ("run_queue", Term::int(0)),

@@ -145,3 +145,80 @@ fn changes_from_many_threads_are_all_kept() {
     drop(access);
     assert_eq!(Access::open(&path).unwrap().list_permissions("/").unwrap().len(), 41);
 }
+
+/// Opens the file with these bytes; what is defined there, or the error's text.
+fn opened_with(path: &Path, bytes: &[u8]) -> Result<(Vec<String>, usize), String> {
+    std::fs::write(path, bytes).unwrap();
+    let access = Access::open(path).map_err(|error| error.to_string())?;
+    let names = access.users().into_iter().map(|user| user.name).collect();
+    Ok((names, access.list_permissions("/").unwrap().len()))
+}
+
+#[test]
+fn a_page_of_zeros_is_an_error_that_names_the_file_or_does_no_harm() {
+    let (folder, path, access) = first_start();
+    access.add_user("nova", "secret").unwrap();
+    access.set_permissions("nova", "/", ".*", ".*", ".*").unwrap();
+    access.delete_user("guest").unwrap();
+    let killed = std::fs::read(&path).unwrap();
+    drop(access);
+    let closed = std::fs::read(&path).unwrap();
+    let damaged = folder.path().join("damaged.redb");
+    let all = opened_with(&damaged, &closed).unwrap();
+    assert_eq!(all, (vec!["nova".to_owned()], 1));
+    let mut refused = 0;
+    for whole in [&closed, &killed] {
+        for page in 0..whole.len().div_ceil(4096) {
+            let mut bytes = whole.clone();
+            let end = bytes.len().min((page + 1) * 4096);
+            if bytes[page * 4096..end].iter().all(|byte| *byte == 0) {
+                continue;
+            }
+            bytes[page * 4096..end].fill(0);
+            match opened_with(&damaged, &bytes) {
+                Ok(found) => assert_eq!(found, all, "page {page}"),
+                Err(error) => {
+                    assert!(error.contains("damaged.redb"), "page {page}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 4, "{refused}");
+}
+
+#[test]
+fn a_flipped_bit_is_an_error_that_names_the_file_or_does_no_harm() {
+    let (folder, path, access) = first_start();
+    access.add_user("nova", "secret").unwrap();
+    access.delete_user("guest").unwrap();
+    let killed = std::fs::read(&path).unwrap();
+    drop(access);
+    let closed = std::fs::read(&path).unwrap();
+    let damaged = folder.path().join("damaged.redb");
+    for whole in [&closed, &killed] {
+        let all = opened_with(&damaged, whole).unwrap();
+        assert_eq!(all, (vec!["nova".to_owned()], 0));
+        let places = (0..320).step_by(11).chain((320..whole.len()).step_by(4093));
+        for place in places.filter(|place| *place < 320 || whole[*place] != 0) {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1 << (place % 8);
+            match opened_with(&damaged, &bytes) {
+                Ok(found) => assert_eq!(found, all, "byte {place}"),
+                Err(error) => assert!(error.contains("damaged.redb"), "byte {place}: {error}"),
+            }
+        }
+        // Bit 0 says which of the two last commits is in force, and nothing tells its flip from a commit that a kill
+        // cut short: the one before is served then.
+        for bit in 1..8 {
+            let mut bytes = whole.clone();
+            bytes[9] ^= 1 << bit;
+            match opened_with(&damaged, &bytes) {
+                Ok(found) => {
+                    assert_eq!(found, all, "bit {bit} of the byte that says which commit is the last")
+                }
+                Err(error) => assert!(error.contains("damaged.redb"), "bit {bit}: {error}"),
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Failure, Outcome};
 use crate::session::Session;
-use crate::session::consume::REPLY_TO;
+use crate::vhost::replies::REPLY_TO;
 
 /// Longest time to live, in milliseconds: ten years of 365 days.
 pub(crate) const LONGEST_TTL: u64 = 315_360_000_000;
