@@ -1,0 +1,83 @@
+//! `script/simulate`: seeds one after the other until the time is over, or one of them.
+#![allow(clippy::print_stdout, reason = "a tool at a terminal")]
+
+use std::time::{Duration, Instant};
+
+use simulator::plan::Plan;
+use simulator::run::{Outcome, run};
+use simulator::shrink::shrink;
+
+const USAGE: &str = "usage: simulator [--seconds N] [--seed S] [--step N] [--runs N] [--long]";
+/// Findings after which it is enough.
+const ENOUGH: usize = 3;
+
+struct Options {
+    seconds: u64,
+    seed: u64,
+    step: u64,
+    runs: u64,
+    long: bool,
+}
+
+fn options() -> Options {
+    let mut options = Options { seconds: 10, seed: 1, step: 1, runs: u64::MAX, long: false };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| simulator::end(USAGE));
+        match word.as_str() {
+            "--seconds" => options.seconds = number(),
+            "--seed" => options.seed = number(),
+            "--step" => options.step = number(),
+            "--runs" => options.runs = number(),
+            "--long" => options.long = true,
+            _ => simulator::end(USAGE),
+        }
+    }
+    options
+}
+
+fn main() {
+    let options = options();
+    let began = Instant::now();
+    let (mut seed, mut runs, mut steps, mut messages, mut found) = (options.seed, 0, 0, 0, 0);
+    while runs < options.runs && found < ENOUGH && began.elapsed() < Duration::from_secs(options.seconds) {
+        let plan = Plan::new(seed);
+        let outcome = run(&plan);
+        runs += 1;
+        steps += outcome.steps.steps;
+        messages += outcome.messages;
+        if options.runs == 1 {
+            println!("seed {seed}: {} rounds, {:?}", outcome.rounds, outcome.steps);
+        }
+        if !outcome.findings.is_empty() {
+            found += 1;
+            println!("seed {seed}, after {:.1} s and {runs} runs:", began.elapsed().as_secs_f64());
+            tell(&plan, outcome, options.long);
+        }
+        seed += options.step;
+    }
+    println!(
+        "{runs} runs, seeds {} to {} by {}, {messages} messages, {steps} steps, {:.1} s: {found} findings",
+        options.seed,
+        seed - options.step.min(seed),
+        options.step,
+        began.elapsed().as_secs_f64()
+    );
+    std::process::exit(i32::from(found > 0));
+}
+
+/// A finding and its history, shortened.
+fn tell(plan: &Plan, outcome: Outcome, long: bool) {
+    let (plan, outcome) =
+        if long { (plan.clone(), outcome) } else { shrink(plan, outcome, Duration::from_secs(20)) };
+    outcome.findings.iter().for_each(|finding| println!("  {finding}"));
+    println!("  queues: {:?}", plan.queues);
+    println!("  memory for messages: {}", plan.memory);
+    for (nth, round) in plan.rounds.iter().enumerate() {
+        println!("  round {nth} (restless {}) beside {:?} end {:?}", round.restless, round.beside, round.end);
+        for (connection, work) in &round.works {
+            println!("    connection {connection}: {work:?}");
+        }
+    }
+    println!("  the last points passed: {}", outcome.trail.join("; "));
+}
