@@ -326,7 +326,8 @@ impl Client {
         if good {
             self.safe(&ids);
         } else if !self.world.troubled.load(Ordering::SeqCst) {
-            self.find(&format!("publish {tag} was refused on a good disk"));
+            let (full, failed) = (self.node.is_full(), self.node.has_failed());
+            self.find(&format!("publish {tag} was refused on a good disk (full {full}, failed {failed})"));
         }
     }
 

@@ -23,7 +23,8 @@ fn options() -> Options {
     let mut options = Options { seconds: 10, seed: 1, step: 1, runs: u64::MAX, long: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| simulator::end(USAGE));
+        let mut number =
+            || words.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| simulator::end(USAGE));
         match word.as_str() {
             "--seconds" => options.seconds = number(),
             "--seed" => options.seed = number(),

@@ -93,8 +93,15 @@ pub struct Model {
 impl Model {
     /// Nothing is there.
     pub fn new(kinds: &[Kind]) -> Model {
-        let queue =
-            |kind| Queue { kind, there: Some(false), since: 0, wiped: false, deleted: false, shaky: false, renewed: false };
+        let queue = |kind| Queue {
+            kind,
+            there: Some(false),
+            since: 0,
+            wiped: false,
+            deleted: false,
+            shaky: false,
+            renewed: false,
+        };
         Model {
             now: 1,
             round: 0,
@@ -177,7 +184,8 @@ impl Model {
                 continue;
             }
             stored |= message.persistent && durable(queue) && known.there == Some(true) && !known.shaky;
-            if hold.standing == Standing::May && !hold.vague && !known.shaky && !known.wiped && !known.deleted {
+            if hold.standing == Standing::May && !hold.vague && !known.shaky && !known.wiped && !known.deleted
+            {
                 hold.standing = Standing::Must;
             }
         }
@@ -196,7 +204,8 @@ impl Model {
     pub fn delivered(&mut self, queue: usize, id: Id, connection: usize, settles: bool) {
         let round = self.round;
         let now = self.tick();
-        let said = |what: &str| format!("queue {queue} delivered message {id} to connection {connection}, {what}");
+        let said =
+            |what: &str| format!("queue {queue} delivered message {id} to connection {connection}, {what}");
         let hold = self.messages.get_mut(&id).and_then(|message| message.holds.get_mut(&queue));
         let Some(hold) = hold else { return self.find(said("which was never sent to it")) };
         let was = hold.standing;
@@ -298,7 +307,8 @@ impl Model {
             self.doubt(*queue);
         }
         for (number, queue) in self.queues.iter_mut().enumerate() {
-            let unsure = !orderly && (queue.shaky || queue.renewed || queue.deleted || queue.since >= self.firm);
+            let unsure =
+                !orderly && (queue.shaky || queue.renewed || queue.deleted || queue.since >= self.firm);
             let wiped = queue.wiped || queue.deleted || queue.shaky;
             if !queue.kind.durable {
                 queue.there = Some(false);
@@ -389,7 +399,9 @@ impl Model {
             }
         }
         if let Some((before, after)) = wrong {
-            self.find(format!("queue {queue} has message {before} before message {after}, published earlier"));
+            self.find(format!(
+                "queue {queue} has message {before} before message {after}, published earlier"
+            ));
         }
     }
 }

@@ -56,21 +56,49 @@ pub enum Work {
     /// Declares a queue, and binds it where it shares.
     Declare(usize),
     /// Publishes to one queue, or (`None`) to all that share.
-    Publish { to: Option<usize>, count: u16, size: u16, persistent: bool, priority: u8, ttl: Option<u16> },
+    Publish {
+        to: Option<usize>,
+        count: u16,
+        size: u16,
+        persistent: bool,
+        priority: u8,
+        ttl: Option<u16>,
+    },
     /// Consumes a queue.
-    Consume { queue: usize, prefetch: u16, no_ack: bool },
+    Consume {
+        queue: usize,
+        prefetch: u16,
+        no_ack: bool,
+    },
     /// Ends its oldest consumer.
     Cancel,
     /// Asks a queue for messages.
-    Get { queue: usize, count: u16, no_ack: bool },
+    Get {
+        queue: usize,
+        count: u16,
+        no_ack: bool,
+    },
     /// Acknowledges the oldest it has, one by one or up to the last at once.
-    Ack { count: u16, multiple: bool },
+    Ack {
+        count: u16,
+        multiple: bool,
+    },
     /// The same, refused; the newest first where it is one by one.
-    Nack { count: u16, multiple: bool, requeue: bool },
+    Nack {
+        count: u16,
+        multiple: bool,
+        requeue: bool,
+    },
     /// Commits what a transactional connection holds, or rolls it back.
-    Commit { rollback: bool },
+    Commit {
+        rollback: bool,
+    },
     Purge(usize),
-    Delete { queue: usize, if_unused: bool, if_empty: bool },
+    Delete {
+        queue: usize,
+        if_unused: bool,
+        if_empty: bool,
+    },
     /// Goes without a word, and connects anew.
     HangUp,
 }

@@ -368,7 +368,9 @@ impl<'p> Driver<'p> {
         self.cure();
         let (segments, live) = self.node.as_ref().map_or((0, 0), SimulatedNode::log_size);
         if segments > FEW_SEGMENTS {
-            self.find(format!("nothing is in any queue, and the logs have {segments} segments ({live} bytes live)"));
+            self.find(format!(
+                "nothing is in any queue, and the logs have {segments} segments ({live} bytes live)"
+            ));
         }
         self.stop();
         self.audit();

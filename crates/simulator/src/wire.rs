@@ -17,14 +17,25 @@ const FRAME_MAX: u32 = 131_072;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// A delivery to a consumer.
-    Delivered { consumer: String, tag: u64, body: Vec<u8> },
+    Delivered {
+        consumer: String,
+        tag: u64,
+        body: Vec<u8>,
+    },
     /// The answer to `basic.get`.
-    Got { tag: u64, body: Vec<u8> },
+    Got {
+        tag: u64,
+        body: Vec<u8>,
+    },
     GotNothing,
     /// A message that no queue took.
     Returned(Vec<u8>),
     /// Confirms, `good` or not.
-    Confirmed { tag: u64, multiple: bool, good: bool },
+    Confirmed {
+        tag: u64,
+        multiple: bool,
+        good: bool,
+    },
     Committed,
     RolledBack,
     Purged,
@@ -32,7 +43,10 @@ pub enum Heard {
     Declared,
     /// The broker ended a consumer.
     Cancelled(String),
-    ChannelClosed { code: u16, text: String },
+    ChannelClosed {
+        code: u16,
+        text: String,
+    },
     ConnectionClosed(String),
     /// An answer that says nothing more.
     Ok,
@@ -171,7 +185,8 @@ impl Ear {
                 }
                 frame::BODY => {
                     let Some((content, left)) = &mut self.content else { return Err("a body alone".into()) };
-                    let (Heard::Delivered { body, .. } | Heard::Got { body, .. } | Heard::Returned(body)) = content
+                    let (Heard::Delivered { body, .. } | Heard::Got { body, .. } | Heard::Returned(body)) =
+                        content
                     else {
                         return Err("a body where none belongs".into());
                     };

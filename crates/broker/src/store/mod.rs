@@ -14,6 +14,7 @@ pub(crate) mod replay;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
 use journal::{Cause, Journal, Position};
@@ -74,6 +75,8 @@ pub(crate) struct Store {
     /// Acknowledgements and deletions that found the disk full: appended when there is space again.
     owed: Mutex<Owed>,
     waiters: Arc<Waiters>,
+    /// Somebody gives space back.
+    reclaiming: AtomicBool,
     segment_bytes: u64,
 }
 
@@ -133,7 +136,15 @@ impl Store {
         waiters: Arc<Waiters>,
         segment_bytes: u64,
     ) -> Self {
-        Store { log, pages, ledger: Mutex::new(ledger), owed: Mutex::default(), waiters, segment_bytes }
+        Store {
+            log,
+            pages,
+            ledger: Mutex::new(ledger),
+            owed: Mutex::default(),
+            waiters,
+            reclaiming: AtomicBool::new(false),
+            segment_bytes,
+        }
     }
 
     /// Appends a message for these durable queues, given by identity, and notes its record in `message`. Returns
@@ -378,7 +389,7 @@ impl Store {
     }
 
     /// Gives back the page file's space that nothing lives in.
-    pub(crate) fn trim_pages(&self) {
+    fn trim_pages(&self) {
         while let Some(segment) = self.pages.victim() {
             if let Err(error) = self.pages.retire(segment) {
                 tracing::warn!(%error, "space of the page file could not be given back");

@@ -3,6 +3,8 @@
 //! A live record is carried over as it is. An acknowledgement or deletion is needed only while a record of what it
 //! speaks of is still on disk. docs/journal.md says why this stays right if the process dies at any point.
 
+use std::sync::atomic::Ordering;
+
 use journal::SegmentId;
 
 use super::Store;
@@ -31,8 +33,20 @@ impl From<journal::Error> for Stuck {
 }
 
 impl Store {
-    /// Gives back all segments that are worth it. Blocks on the disk.
+    /// Gives back all segments that are worth it, and of the page file those that nothing lives in. Blocks on the disk.
+    ///
+    /// One at a time: the end of a vhost may meet the node's house-keeping. Who comes second has nothing to do.
     pub(crate) fn reclaim(&self) -> Result<(), journal::Error> {
+        if self.reclaiming.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let outcome = self.reclaim_segments();
+        self.trim_pages();
+        self.reclaiming.store(false, Ordering::Release);
+        outcome
+    }
+
+    fn reclaim_segments(&self) -> Result<(), journal::Error> {
         if self.log.state() == journal::State::Failed {
             return Ok(());
         }

@@ -92,7 +92,6 @@ impl Vhost {
         if let Err(error) = self.store().reclaim() {
             tracing::debug!(vhost = %self.name, %error, "disk space could not be given back; tried again soon");
         }
-        self.store().trim_pages();
     }
 
     /// Ends in good order: everything is on disk then, and which messages were delivered before. Blocks.

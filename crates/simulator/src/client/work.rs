@@ -26,9 +26,9 @@ impl Client {
             Work::Ack { count, multiple } => self.ack(usize::from(count), multiple),
             Work::Nack { count, multiple, requeue } => self.nack(usize::from(count), multiple, requeue),
             Work::Commit { rollback } => self.commit(rollback),
-            Work::Purge(queue) => self.wipe(queue, &|name| {
-                Method::QueuePurge(queue::Purge { queue: name, no_wait: false })
-            }),
+            Work::Purge(queue) => {
+                self.wipe(queue, &|name| Method::QueuePurge(queue::Purge { queue: name, no_wait: false }))
+            }
             Work::Delete { queue, if_unused, if_empty } => {
                 self.wipe(queue, &|name| {
                     Method::QueueDelete(queue::Delete { queue: name, if_unused, if_empty, no_wait: false })
@@ -65,7 +65,9 @@ impl Client {
                 model.queues[queue].deleted = true;
                 model.there(queue, false);
                 if if_empty && *count > 0 {
-                    model.find(format!("queue {queue} was to be deleted if empty, and went with {count} messages"));
+                    model.find(format!(
+                        "queue {queue} was to be deleted if empty, and went with {count} messages"
+                    ));
                 }
             }
             _ => {}
@@ -91,8 +93,14 @@ impl Client {
                 Some(queue) => vec![queue],
                 None => (0..model.queues.len()).filter(|queue| model.queues[*queue].kind.shares).collect(),
             };
-            let message =
-                Message { connection: self.number, size, persistent, priority, sent: 0, holds: BTreeMap::new() };
+            let message = Message {
+                connection: self.number,
+                size,
+                persistent,
+                priority,
+                sent: 0,
+                holds: BTreeMap::new(),
+            };
             let id = model.send(message, &queues, ttl.is_some());
             if transactional {
                 model.hide(id);
