@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use journal::fault::FaultyStorage;
-use journal::{Config, Journal, Record, Storage};
+use journal::{Config, Journal, Record, SegmentId, Storage};
 use libfuzzer_sys::fuzz_target;
 
 const DIR: &str = "/j";
@@ -95,7 +95,7 @@ fn real() -> &'static (Vec<(PathBuf, Vec<u8>)>, Written) {
             let (index, body) = (vec![n as u8; n as usize % 40], vec![n as u8; (n as usize * 53) % 700]);
             let record = Record { kind, index: &index, body: &[&body] };
             let (id, appended) = match n % 7 {
-                6 => (n * 8, journal.append_copy(n * 8, record).unwrap()),
+                6 => (n * 8, journal.append_copy(SegmentId::at(0), n * 8, record).unwrap()),
                 _ => {
                     let appended = journal.append(record).unwrap();
                     (appended.position, appended)

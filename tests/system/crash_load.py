@@ -8,6 +8,7 @@ What a stream is promised, and what is checked:
   host and in the same life of the broker, has been confirmed: it stands before that
   message in the log. What was firmly acknowledged never comes back.
 """
+import random
 import struct
 import threading
 import time
@@ -57,7 +58,8 @@ class Stream:
 class CrashLoad:
     """All streams and their threads."""
 
-    def __init__(self, broker, streams):
+    def __init__(self, broker, streams, noise=None):
+        """`noise`: a stream with an exchange, whose messages other queues get too that come and go."""
         self.broker, self.streams, self.problems, self.life = broker, streams, [], 0
         self.publishing, self.consuming = threading.Event(), threading.Event()
         self.publishing.set()
@@ -65,6 +67,8 @@ class CrashLoad:
         self.publishers = [self.thread(self.publish, self.publishing, stream) for stream in streams]
         self.consumers = [self.thread(self.consume, self.consuming, stream, queue)
                           for stream in streams for queue in stream.queues]
+        if noise:
+            self.publishers.append(self.thread(self.disturb, self.publishing, noise))
 
     def thread(self, *arguments):
         """A thread that goes on over broken connections."""
@@ -101,6 +105,25 @@ class CrashLoad:
             except Exception as error:
                 self.problem(f"{work.__name__}: {error!r}")
                 time.sleep(0.2)
+
+    # Beside the load
+
+    def disturb(self, raw, _, stream):
+        """Queues on the stream's exchange that are filled, purged, deleted, and written to in transactions."""
+        chance = random.Random()
+        raw.call(1, spec.Tx.Select(), spec.Tx.SelectOk)
+        while self.publishing.is_set():
+            queue = f"noise-{chance.randrange(3)}"
+            raw.call(1, spec.Queue.Declare(queue=queue, durable=True), spec.Queue.DeclareOk)
+            raw.call(1, spec.Queue.Bind(queue=queue, exchange=stream.exchange, routing_key=""), spec.Queue.BindOk)
+            for number in range(chance.randrange(5)):
+                raw.send(publish_frames(1, "", queue, body_of(number), delivery_mode=2) * chance.randrange(400))
+                raw.call(1, spec.Tx.Commit(), spec.Tx.CommitOk)
+                time.sleep(0.02)
+            if chance.random() < 0.5:
+                raw.call(1, spec.Queue.Purge(queue=queue), spec.Queue.PurgeOk)
+            else:
+                raw.call(1, spec.Queue.Delete(queue=queue), spec.Queue.DeleteOk)
 
     # Publishing
 

@@ -3,10 +3,12 @@ the disk is reported with file and offset, and the rest is served."""
 import os
 import re
 import signal
+import subprocess
 
 import pika
 import pytest
-from raw import Raw, logged
+from broker import binary
+from raw import Raw, fill, logged
 from pika import spec
 
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
@@ -261,3 +263,29 @@ def test_damaged_and_lost_definitions_are_told(broker):
     definitions.write_bytes(whole)
     broker.start()
     assert broker.rows("list_queues", "name", "messages") == [["marked", "3"]]
+
+
+def test_repair_goes_on_without_lost_definitions(broker):
+    """Nothing is made anew without a word; with the loss accepted messages are served, and nobody is let in by default."""
+    broker.own_process()
+    with broker.connect() as connection:
+        connection.channel().queue_declare("kept", durable=True)
+    fill(broker, "kept", 10, 100)
+    broker.stop()
+    definitions = broker.data / "definitions.redb"
+    definitions.write_bytes(bytes(4096) * 10)
+
+    def repair(*more):
+        return subprocess.run([binary(), "repair", "--data-dir", broker.data, *more], capture_output=True, text=True)
+
+    seen = repair()
+    assert seen.returncode == 1 and str(definitions) in seen.stdout and "--accept-loss" in seen.stdout, seen
+    assert repair("--accept-loss").returncode == 0
+    broker.start()
+    assert repair().returncode == 69, "not while the broker runs"
+    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+        broker.connect()
+    broker.ctl("add_user", "guest", "guest")
+    broker.ctl("set_permissions", "guest", ".*", ".*", ".*")
+    with broker.connect() as connection:
+        assert connection.channel().queue_declare("kept", passive=True).method.message_count == 10

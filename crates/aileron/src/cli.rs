@@ -11,6 +11,7 @@ use crate::config::{self, Config, ConfigError, Sources};
 use crate::ctl;
 use crate::generate::{self, GenerateCommand};
 use crate::ocf;
+use crate::repair;
 use crate::serve;
 use crate::services::{self, ServicesArgs};
 
@@ -52,6 +53,11 @@ enum Command {
         /// start, stop, monitor, promote, demote, validate-all or meta-data
         action: Option<String>,
     },
+    /// Say what keeps the broker from starting, and go on without what is lost
+    ///
+    /// For a data folder of which something is missing or damaged: definitions, a vhost's folder. The broker must not
+    /// run. Ends with 0 where nothing is wrong, or all of it was mended, 1 where something is.
+    Repair(RepairArgs),
     /// Check the configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -68,6 +74,16 @@ struct ServeArgs {
     /// Let no clients in before `rabbitmqctl resume_listeners`; Pacemaker's agent starts a promotable clone so
     #[arg(long)]
     standby: bool,
+}
+
+/// What is repaired, and whether at all.
+#[derive(Args)]
+struct RepairArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Make the folder one that starts, without what is lost; what cannot be used is renamed, never removed
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 #[derive(Subcommand)]
@@ -126,6 +142,9 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Ctl { line } => run_ctl(&line),
         Command::Services(arguments) => services::run(&arguments),
         Command::Ocf { action } => ExitCode::from(ocf::run(action.as_deref())),
+        Command::Repair(RepairArgs { config, accept_loss }) => {
+            with_config(config, |config| ExitCode::from(repair::run(&config, accept_loss)))
+        }
         Command::Config(ConfigCommand::Check(arguments)) => with_config(arguments, |config| {
             say(&match &config.file {
                 Some(path) => format!("{} is good", path.display()),

@@ -32,6 +32,7 @@ mod memory;
 mod message;
 mod node;
 mod queue;
+pub mod repair;
 mod session;
 mod settings;
 #[cfg(feature = "simulated")]

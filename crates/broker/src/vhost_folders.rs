@@ -14,21 +14,19 @@ pub enum FolderError {
     /// The file with users and vhosts is gone, and the messages are not.
     #[error(
         "{} is missing or empty, but {} holds a vhost's messages. Put the file back from a backup; \
-         to begin anew without these messages, move the folder {} away first",
-        definitions.display(), folder.display(), vhosts.display()
+         `aileron repair` tells how to go on without it",
+        definitions.display(), folder.display()
     )]
     NoDefinitions {
         /// Where the definitions should be.
         definitions: PathBuf,
         /// A folder with messages.
         folder: PathBuf,
-        /// The folder of all vhosts.
-        vhosts: PathBuf,
     },
     /// A vhost's folder that these definitions cannot know.
     #[error(
         "{} is newer than the definitions in {}, which name {next} as the next vhost: they are from an older backup or \
-         another node. Put the right file back, or move the folder away",
+         another node. Put the right file back; `aileron repair` tells how to go on without",
         folder.display(), definitions.display()
     )]
     Foreign {
@@ -41,8 +39,8 @@ pub enum FolderError {
     },
     /// A vhost is defined, and its messages are gone.
     #[error(
-        "the vhost '{vhost}' has lost its messages: {} is missing. Put the vhost's folder {} back; to go on without \
-         its queues and messages, make that folder anew, empty",
+        "the vhost '{vhost}' has lost its messages: {} is missing. Put the vhost's folder {} back; \
+         `aileron repair` tells how to go on without its queues and messages",
         missing.display(), folder.display()
     )]
     Missing {
@@ -90,9 +88,14 @@ impl VhostFolders {
         let folders = VhostFolders { vhosts, definitions };
         if !is_there && let Some(&number) = folders.numbers()?.first() {
             let (definitions, folder) = (folders.definitions.clone(), folders.of(number));
-            return Err(FolderError::NoDefinitions { definitions, folder, vhosts: folders.vhosts });
+            return Err(FolderError::NoDefinitions { definitions, folder });
         }
         Ok(folders)
+    }
+
+    /// In `data`, as they are.
+    pub(crate) fn at(data: &Path) -> Self {
+        VhostFolders { vhosts: data.join("vhosts"), definitions: data.join("definitions.redb") }
     }
 
     /// The file beside them.
@@ -149,7 +152,8 @@ impl VhostFolders {
         Err(FolderError::Missing { vhost: vhost.to_owned(), missing, folder })
     }
 
-    fn is_empty(&self, number: u64) -> Result<bool, FolderError> {
+    /// Whether there is nothing in the folder.
+    pub(crate) fn is_empty(&self, number: u64) -> Result<bool, FolderError> {
         let folder = self.of(number);
         Ok(fs::read_dir(&folder).map_err(refused(&folder))?.next().is_none())
     }
@@ -164,8 +168,11 @@ impl VhostFolders {
     }
 
     /// The numbers there are folders for, ascending.
-    fn numbers(&self) -> Result<Vec<u64>, FolderError> {
+    pub(crate) fn numbers(&self) -> Result<Vec<u64>, FolderError> {
         let mut numbers = Vec::new();
+        if !self.vhosts.exists() {
+            return Ok(numbers);
+        }
         for entry in fs::read_dir(&self.vhosts).map_err(refused(&self.vhosts))? {
             let entry = entry.map_err(refused(&self.vhosts))?;
             numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));

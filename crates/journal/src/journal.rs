@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::pending::{Appended, LARGE};
 use crate::record::{AUXILIARY, Draft, Entry, Record};
 use crate::recovery::{Opened, Recovery, recover};
+use crate::segment::SegmentId;
 use crate::shared::{Event, Shared, State};
 use crate::storage::Storage;
 use crate::writer::Writer;
@@ -86,14 +87,24 @@ impl Journal {
         self.put(record, None, true)
     }
 
-    /// The same for a relocated copy of the record `id` (the position of the original, not of an earlier copy).
+    /// The same for a copy, out of the segment `victim`, of the record `id` (the position of the original, not of an
+    /// earlier copy). The victim is not retired before the copy is durable.
     ///
     /// While the disk is full it may begin the segment that is kept in reserve for this.
     ///
     /// Live records are found by `holds(id)` afterwards. Auxiliary records that are still needed go this way
     /// too: it tells `victim` not to look at them again too soon.
-    pub fn append_copy(&self, id: Position, record: Record<'_>) -> Result<Appended, Error> {
-        self.put(record, Some(id), true)
+    pub fn append_copy(
+        &self,
+        victim: SegmentId,
+        id: Position,
+        record: Record<'_>,
+    ) -> Result<Appended, Error> {
+        let appended = self.put(record, Some(id), true)?;
+        if let Some(from) = self.shared().table.at(victim.base()) {
+            from.depend_on(appended.end);
+        }
+        Ok(appended)
     }
 
     fn put(&self, record: Record<'_>, id: Option<Position>, reserved: bool) -> Result<Appended, Error> {
@@ -123,7 +134,6 @@ impl Journal {
         let appended = pending.append(&draft, large, &shared.table);
         drop(pending);
         if id.is_some() {
-            shared.retire_after.fetch_max(appended.end, Ordering::AcqRel);
             shared.copied_bytes.fetch_add(u64::from(appended.size), Ordering::AcqRel);
         }
         shared.appended(u64::from(appended.size));

@@ -41,6 +41,7 @@ impl Journal {
         let mut buffer = Vec::new();
         let mut at = 0;
         while let Some(&(position, _)) = records.get(at) {
+            let durable = shared.durable.load(Ordering::Acquire);
             if let Some(body) = in_memory(shared, position) {
                 out(at, Ok(&body));
                 at += 1;
@@ -51,7 +52,10 @@ impl Journal {
                 at += 1;
                 continue;
             };
-            let count = neighbours(&segment, records.get(at..).unwrap_or_default());
+            let rest = records.get(at..).unwrap_or_default();
+            // Those behind may not be in the file yet: each of them is looked for in memory first.
+            let in_file = rest.partition_point(|&(position, size)| position + u64::from(size) <= durable);
+            let count = neighbours(&segment, rest.get(..in_file.max(1)).unwrap_or_default());
             let group = records.get(at..at + count).unwrap_or_default();
             read_group(shared, &segment, group, &mut buffer, &mut |n, body| out(at + n, body));
             at += count;

@@ -51,6 +51,14 @@ impl Journal {
         shared.table.victim(active, config.reclaim_below, config.segment_bytes).map(SegmentId)
     }
 
+    /// All sealed segments in which nothing is live, oldest first: for an owner to whom the first of them is of no use
+    /// now, because acknowledgements in it are still needed and a full disk has no room for them.
+    pub fn dead(&self) -> Vec<SegmentId> {
+        let shared = self.shared();
+        let active = shared.active.load(Ordering::Acquire);
+        shared.table.dead(active).into_iter().map(SegmentId::at).collect()
+    }
+
     /// Shows every record of a sealed segment in order of position, dead or alive; bodies are not read.
     pub fn entries(&self, segment: SegmentId, visit: &mut dyn FnMut(Entry<'_>)) -> Result<(), Error> {
         let shared = self.shared();
@@ -89,8 +97,8 @@ impl Journal {
             return Err(Error::NotSealed(segment));
         }
         shared.refuse_failed()?;
-        let copied = shared.retire_after.load(Ordering::Acquire);
-        let due = copied.max(if shared.config.durable { found.due() } else { 0 });
+        let promised = shared.retire_after.load(Ordering::Acquire);
+        let due = promised.max(if shared.config.durable { found.due() } else { 0 });
         self.commit(due);
         shared.wait(due)?;
         sched::yield_point("journal: between the copies' sync and the removal");

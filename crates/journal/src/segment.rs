@@ -20,6 +20,11 @@ const HEADER: usize = 64;
 pub struct SegmentId(pub(crate) Position);
 
 impl SegmentId {
+    /// The segment that begins at `base`, whether there is one or not.
+    pub fn at(base: Position) -> SegmentId {
+        SegmentId(base)
+    }
+
     /// The position at which the segment begins.
     pub fn base(self) -> Position {
         self.0

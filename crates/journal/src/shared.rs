@@ -72,8 +72,8 @@ pub(crate) struct Shared {
     pub(crate) durable: AtomicU64,
     /// Base of the newest segment that has a file.
     pub(crate) active: AtomicU64,
-    /// End of the newest record that has to be durable before a segment is retired: a relocated copy, or what
-    /// [`Journal::retire_after`](crate::Journal::retire_after) names.
+    /// No segment is retired before the log is durable up to here: see
+    /// [`Journal::retire_after`](crate::Journal::retire_after).
     pub(crate) retire_after: AtomicU64,
     /// Bytes of relocated copies since the last retirement.
     pub(crate) copied_bytes: AtomicU64,

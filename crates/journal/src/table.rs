@@ -158,6 +158,11 @@ impl Segment {
         !self.set_aside.swap(true, Ordering::AcqRel)
     }
 
+    /// The segment stays until the log is durable up to `end`.
+    pub(crate) fn depend_on(&self, end: Position) {
+        self.due.fetch_max(end, Ordering::AcqRel);
+    }
+
     pub(crate) fn due(&self) -> Position {
         self.due.load(Ordering::Acquire)
     }
@@ -171,7 +176,7 @@ impl Segment {
     }
 
     fn release(&self, size: u64, cause: Cause) {
-        self.due.fetch_max(cause.due(), Ordering::AcqRel);
+        self.depend_on(cause.due());
         let _ = self
             .counts
             .live
@@ -326,6 +331,16 @@ impl Table {
     /// Segments that exist, the open one included.
     pub(crate) fn len(&self) -> usize {
         self.map.read().len()
+    }
+
+    /// Sealed segments without a needed byte, oldest first.
+    pub(crate) fn dead(&self, active: Position) -> Vec<Position> {
+        let map = self.map.read();
+        let freed = self.freed.load(Ordering::Relaxed);
+        let dead = map.range(..active).enumerate().filter(|(n, (_, segment))| {
+            segment.is_sealed() && !segment.is_pinned() && segment.needed(*n == 0, freed) == 0
+        });
+        dead.map(|(_, (base, _))| *base).collect()
     }
 
     pub(crate) fn sums(&self) -> Sums {

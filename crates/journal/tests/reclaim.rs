@@ -188,6 +188,24 @@ fn scratch_is_never_synced_and_gone_after_a_restart() {
 }
 
 #[test]
+fn what_is_not_in_a_file_yet_is_read_from_memory_though_its_neighbours_are() {
+    let (_, mut owner) = owner();
+    let mut contents = HashMap::new();
+    for round in 0..50_u64 {
+        for n in 0..10 {
+            let content = (body(n, 20), body(round * 10 + n, 60));
+            let (id, _) = owner.publish(&content.0, &content.1).expect("appends");
+            contents.insert(id, content);
+            if n == 4 {
+                owner.journal.sync().expect("syncs");
+            }
+        }
+        // Half of the round is on disk, the other half most likely nowhere but in memory.
+        owner.verify(&contents);
+    }
+}
+
+#[test]
 fn the_newest_file_is_never_retired() {
     let (_, mut owner) = owner();
     let first = owner.publish(b"", &body(1, 300)).expect("appends").0;

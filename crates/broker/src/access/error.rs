@@ -26,7 +26,7 @@ pub enum AccessError {
         path: PathBuf,
     },
     /// The file holds something that cannot be read as definitions.
-    #[error("{} is damaged: {what}; users, vhosts and permissions are in it: put it back from a backup", path.display())]
+    #[error("{} is damaged: {what}; users, vhosts and permissions are in it: put it back from a backup; `aileron repair` tells how to go on without it", path.display())]
     Damaged {
         /// The definitions file.
         path: PathBuf,

@@ -67,6 +67,38 @@ impl Access {
         })
     }
 
+    /// The same for a file that is there; `None` where there is none, or an empty one, which is not touched.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_existing(path: &Path) -> Result<Option<Access>, AccessError> {
+        let is_there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        if is_there { Access::open(path).map(Some) } else { Ok(None) }
+    }
+
+    /// Makes a file with these vhosts, by number, and without any user.
+    ///
+    /// # Errors
+    /// [`AccessError::VhostExists`] for a name that stands there twice; as [`open`](Self::open).
+    pub fn begin_with(path: &Path, vhosts: &[(u64, String)]) -> Result<Access, AccessError> {
+        let access = Access::open(path)?;
+        access.change(|image| {
+            let mut changes = Vec::with_capacity(vhosts.len());
+            for (number, name) in vhosts {
+                vhosts::refuse_existing(image, name)?;
+                changes.push(Change::PutVhost(VhostRecord {
+                    id: VhostId(*number),
+                    name: name.clone(),
+                    description: String::new(),
+                    tags: Vec::new(),
+                    tracing: false,
+                }));
+            }
+            Ok((changes, ()))
+        })?;
+        Ok(access)
+    }
+
     /// Whether nothing was ever defined: a first start.
     pub fn is_empty(&self) -> bool {
         let image = self.image.read();

@@ -62,10 +62,23 @@ impl Store {
                         );
                     }
                 }
+                Err(Stuck::Log(error @ journal::Error::Full(_))) => {
+                    self.retire_dead();
+                    return Err(error);
+                }
                 Err(Stuck::Log(error)) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// On a full disk: gives back what needs no copy at all, whatever stands before it.
+    fn retire_dead(&self) {
+        for segment in self.log.dead() {
+            if let Err(Stuck::Unreadable(error) | Stuck::Log(error)) = self.reclaim_segment(segment) {
+                tracing::debug!(%segment, %error, "not given back yet");
+            }
+        }
     }
 
     fn reclaim_segment(&self, segment: SegmentId) -> Result<(), Stuck> {
@@ -87,6 +100,7 @@ impl Store {
                 Some(Record::Deleted { id }) if self.is_needed(segment, id) => {
                     let _in_step = self.ledger.lock();
                     log.append_copy(
+                        segment,
                         record.id,
                         journal::Record { kind: record.kind, index: &record.index, body: &[] },
                     )?;
@@ -96,7 +110,7 @@ impl Store {
                     Record::Deleted { .. } | Record::Delivered { .. } | Record::Stopped | Record::Started,
                 )
                 | None => {}
-                Some(_) => self.carry_live(record)?,
+                Some(_) => self.carry_live(segment, record)?,
             }
         }
         log.retire(segment)?;
@@ -117,11 +131,15 @@ impl Store {
         let mut index = Vec::new();
         records::encode_ack(queue, needed.into_iter(), &mut index);
         let _in_step = self.ledger.lock();
-        self.log.append_copy(id, journal::Record { kind: records::ACK, index: &index, body: &[] })?;
+        self.log.append_copy(
+            segment,
+            id,
+            journal::Record { kind: records::ACK, index: &index, body: &[] },
+        )?;
         Ok(())
     }
 
-    fn carry_live(&self, record: &Found) -> Result<(), Stuck> {
+    fn carry_live(&self, segment: SegmentId, record: &Found) -> Result<(), Stuck> {
         let log = &self.log;
         if !self.ledger.lock().lives_at(record.id, record.position) {
             return Ok(());
@@ -144,7 +162,7 @@ impl Store {
             ledger.holders(record.id).and_then(|holders| records::with_queues(&record.index, holders));
         let index = remaining.as_deref().unwrap_or(&record.index);
         let copy = journal::Record { kind: record.kind, index, body: &[&body] };
-        let appended = log.append_copy(record.id, copy)?;
+        let appended = log.append_copy(segment, record.id, copy)?;
         ledger.relocate(record.id, appended.position, appended.size);
         log.release(appended.cause(), record.position, record.size);
         Ok(())

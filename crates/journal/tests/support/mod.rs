@@ -109,7 +109,8 @@ impl Owner {
                 continue;
             }
             let body = self.journal.read(position)?;
-            let copy = self.journal.append_copy(id, Record { kind, index: &index, body: &[&body] })?;
+            let copy =
+                self.journal.append_copy(victim, id, Record { kind, index: &index, body: &[&body] })?;
             copied += 1;
             if kind == MESSAGE {
                 self.live.insert(id, Place { position: copy.position, size: copy.size, index });

@@ -1,0 +1,160 @@
+"""Where the store's parts meet: purges larger than a record, messages of several queues, a disk that fills up."""
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+from broker import Broker
+from pika import spec
+from raw import Closed, Raw, drain, fill, publish_frames
+
+MIB = 1 << 20
+
+
+def ready(broker, *queues):
+    """Messages that are ready in these queues."""
+    with broker.connect() as connection:
+        channel = connection.channel()
+        return [channel.queue_declare(queue, passive=True).method.message_count for queue in queues]
+
+
+def declare(broker, *queues, exchange=None):
+    """Durable queues, bound to a fanout exchange where one is named."""
+    with broker.connect() as connection:
+        channel = connection.channel()
+        if exchange:
+            channel.exchange_declare(exchange, "fanout", durable=True)
+        for queue in queues:
+            channel.queue_declare(queue, durable=True)
+            if exchange:
+                channel.queue_bind(queue, exchange)
+
+
+def acknowledge(broker, queue, count, prefetch=200):
+    """Consumes so many messages and acknowledges each by itself; exactly these are settled."""
+    deliver = struct.pack(">I", spec.Basic.Deliver.INDEX)
+    with Raw(broker, seconds=60) as raw:
+        raw.channel()
+        raw.call(1, spec.Basic.Qos(prefetch_count=min(prefetch, count)), spec.Basic.QosOk)
+        raw.method(1, spec.Basic.Consume(queue=queue, consumer_tag="c"))
+        got = 0
+        while got < count:
+            kind, _, payload = raw.read()
+            if kind == 1 and payload.startswith(deliver):
+                got += 1
+                raw.method(1, spec.Basic.Ack(got))
+        raw.call(1, spec.Basic.Cancel("c"), spec.Basic.CancelOk)
+
+
+@pytest.mark.timeout(300)
+def test_a_purge_of_millions_stays_purged(broker):
+    """A list of settled messages that no single record takes is written all the same."""
+    broker.own_process()
+    declare(broker, "q", "witness")
+    fill(broker, "q", 1_400_000, 10)
+    with broker.connect() as connection:
+        assert connection.channel().queue_purge("q").method.message_count == 1_400_000
+    # What is confirmed later stands behind it.
+    fill(broker, "witness", 1, 10)
+    broker.kill()
+    broker.start(120)
+    assert ready(broker, "q", "witness") == [0, 1]
+
+
+def test_what_one_queue_settled_stays_settled_though_another_keeps_it(make_broker):
+    """A reclaim copies what is left of a message of two queues; a clean restart gives nothing back."""
+    broker = make_broker(f"journal.segment_size={MIB}")
+    broker.own_process()
+    declare(broker, "a", "b", exchange="both")
+    declare(broker, "filler")
+    # Every shared message among others that go: their segments are worth emptying.
+    message = (publish_frames(1, "both", "", b"x" * 200, delivery_mode=2)
+               + publish_frames(1, "", "filler", b"y" * 600, delivery_mode=2) * 3)
+    with Raw(broker, seconds=60) as raw:
+        raw.channel()
+        for _ in range(60):
+            raw.send(message * 100)
+        raw.call(1, spec.Basic.Qos(), spec.Basic.QosOk)
+    acknowledge(broker, "a", 3000)
+    drain(broker, "filler", 18000, 60)
+    before, end = broker.store_bytes(), time.monotonic() + 30
+    while broker.store_bytes() > before * 2 // 3:
+        assert time.monotonic() < end, f"{broker.store_bytes()} of {before} bytes are still there: nothing was reclaimed"
+        time.sleep(0.2)
+    for _ in range(2):
+        broker.restart()
+        assert ready(broker, "a", "b", "filler") == [3000, 6000, 0]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 112 MB; skips where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=112m", "tmpfs", folder], capture_output=True, text=True)
+    if mount.returncode != 0:
+        pytest.skip(f"cannot mount a file system: {mount.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill_up(broker, queue, publishers=4):
+    """Publishes as fast as it goes until the broker holds everybody back; how many messages were confirmed."""
+    message = publish_frames(1, "", queue, b"x" * 200, delivery_mode=2)
+    confirmed = [0] * publishers
+
+    def publish(number):
+        with Raw(broker, seconds=3) as raw:
+            raw.channel()
+            raw.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+            sender = threading.Thread(target=send, args=(raw,))
+            sender.start()
+            try:
+                while isinstance(method := raw.read_method(), spec.Basic.Ack):
+                    confirmed[number] = method.delivery_tag
+            except (OSError, Closed):
+                pass  # Held back: nothing more comes.
+            raw.reset()
+            sender.join()
+
+    def send(raw):
+        try:
+            while True:
+                raw.send(message * 1000)
+        except OSError:
+            pass
+
+    threads = [threading.Thread(target=publish, args=(number,)) for number in range(publishers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(confirmed)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_full_disk_comes_back_when_it_is_consumed(small_disk, rounds):
+    """Filled and drained again and again; then a clean restart, which brings nothing back."""
+    broker = Broker(small_disk, [f"journal.segment_size={4 * MIB}", "broker.disk_free_limit=0"])
+    broker.start()
+    try:
+        broker.own_process()
+        declare(broker, "q")
+        for number in range(rounds):
+            confirmed = fill_up(broker, "q")
+            assert confirmed > 50_000, f"round {number}: {confirmed}"
+            (waiting,) = ready(broker, "q")
+            assert waiting >= confirmed
+            acknowledge(broker, "q", waiting)
+            end = time.monotonic() + 60
+            while broker.store_bytes() > 30 * MIB:
+                assert time.monotonic() < end, f"round {number}: {broker.store_bytes() // MIB} MiB stay used"
+                time.sleep(0.2)
+            fill(broker, "q", 100, 200)
+            drain(broker, "q", 100, 30)
+        broker.restart()
+        assert ready(broker, "q") == [0]
+    finally:
+        broker.close()
