@@ -274,8 +274,14 @@ impl Writer {
 
     /// Sleeps until there is something to do.
     fn rest(&mut self) {
-        let until = [self.flush_at, self.retry_at, self.unsynced.map(|since| since + SYNC_AFTER)];
-        let until = until.into_iter().flatten().min();
+        let until = match self.shared.stalled.load(Ordering::Acquire) {
+            // Nothing else is done before.
+            true => self.retry_at,
+            false => {
+                let overdue = self.unsynced.map(|since| since + SYNC_AFTER);
+                [self.flush_at, self.retry_at, overdue].into_iter().flatten().min()
+            }
+        };
         let depth = if self.flush_at.is_some() || self.retry_at.is_some() { DOZING } else { QUIET };
         // Stored before looking for work; others store work before they look at this. One of both sees the other.
         self.shared.sleep.store(depth, Ordering::SeqCst);

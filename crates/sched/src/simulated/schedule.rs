@@ -13,6 +13,8 @@ const DRIVER: usize = 0;
 const TRAIL: usize = 64;
 /// What a point costs of the simulated clock.
 const TICK: Duration = Duration::from_micros(3);
+/// So many sleeps of a thread one after the other, each until a time that has come, are no sleep any more.
+const MOST_SPINS: u32 = 5_000;
 
 /// Why a thread does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ struct Known {
     token: bool,
     /// The work done by others when it last looked.
     looked: u64,
+    /// Times that it slept until a time that had come, one after the other.
+    spins: u32,
     /// It was woken because nothing could happen any more.
     in_vain: bool,
     place: &'static str,
@@ -109,6 +113,7 @@ impl Schedule {
             state: State::Ready,
             token: false,
             looked: 0,
+            spins: 0,
             in_vain: false,
             place: "its beginning",
             baton: Arc::clone(&baton),
@@ -225,6 +230,13 @@ impl Schedule {
             self.threads[me].looked = if sleep == Sleep::Look { work } else { 0 };
         }
         self.steps.steps += 1;
+        let clock = self.clock;
+        let known = &mut self.threads[me];
+        let spins = matches!(sleep, Sleep::Until(at) if at <= clock);
+        known.spins = if spins { known.spins + 1 } else { 0 };
+        if me != DRIVER && known.spins > MOST_SPINS {
+            return self.give_up(me);
+        }
         self.next(me)
     }
 
@@ -245,7 +257,11 @@ impl Schedule {
             self.clock = self.clock.max(due);
             self.work += 1;
         }
-        // Nothing will ever happen again. The driver is told so.
+        self.give_up(me)
+    }
+
+    /// Nothing will ever happen again, or the same for ever. The driver is told so.
+    fn give_up(&mut self, me: usize) -> usize {
         let waiting = self.threads.iter().filter(|known| known.state != State::Ended);
         let waiting =
             waiting.map(|known| format!("{}, after {}, {:?}", known.name, known.place, known.state));
