@@ -309,11 +309,11 @@ fn disk_listener(alarms: Arc<Alarms>) -> DiskListener {
     Arc::new(move |vhost, event| match event {
         Event::Full(why) => {
             alarms.set(Resource::Log, true);
-            tracing::error!(vhost, why, "the disk is full: publishers are held back until there is space");
+            tracing::error!(vhost, why, "no room for the log: publishers are held back until there is");
         }
         Event::SpaceBack => {
             alarms.set(Resource::Log, false);
-            tracing::warn!(vhost, "there is space on the disk again");
+            tracing::warn!(vhost, "there is room for the log again");
         }
         Event::Failed(why) => {
             alarms.set(Resource::Failed, true);

@@ -18,7 +18,7 @@ use crate::table::Segment;
 
 /// A failed step on a file.
 pub(crate) struct Trouble {
-    /// Lack of space: passes. Anything else does not.
+    /// Lack of space or descriptors: passes. Anything else does not.
     pub(crate) full: bool,
     pub(crate) text: String,
 }
@@ -92,10 +92,14 @@ impl Depot {
             false => None,
         };
         let (spare, file) = match spare {
-            Some(spare) => {
-                let file = self.storage.open(&spare.path).map_err(Trouble::on("open", &spare.path))?;
-                (spare, file)
-            }
+            Some(spare) => match self.storage.open(&spare.path) {
+                Ok(file) => (spare, file),
+                Err(error) => {
+                    let trouble = Trouble::on("open", &spare.path)(error);
+                    self.spares.lock().push(spare);
+                    return Err(trouble);
+                }
+            },
             None => self.make(segment.capacity)?,
         };
         match self.begin(segment, &spare, &*file) {

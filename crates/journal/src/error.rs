@@ -105,7 +105,10 @@ impl Error {
     }
 }
 
-/// Whether the cause is a lack of space, which passes, and not a broken disk, which does not.
+/// Whether the cause is a lack of space or of file descriptors, which passes, and not a broken disk, which does not.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use rustix::io::Errno;
+    let lacks_descriptors =
+        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
+    lacks_descriptors || matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -167,6 +167,14 @@ impl Journal {
         self.0.shared.state()
     }
 
+    /// Tries now whether a full disk has space again, rather than within the second. Blocks while it is tried.
+    pub fn try_again(&self) -> State {
+        if self.state() == State::Full {
+            self.0.shared.try_again();
+        }
+        self.state()
+    }
+
     /// Size and work so far. Costs time in proportion to the number of segments.
     pub fn stats(&self) -> Stats {
         let shared = &*self.0.shared;

@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) stalled: AtomicBool,
     /// A file was freed: the writer need not wait for its next attempt.
     pub(crate) space: AtomicBool,
+    /// Times that a full disk was tried again.
+    pub(crate) tries: AtomicU64,
     pub(crate) stop: AtomicBool,
     /// The writer has left.
     pub(crate) gone: AtomicBool,
@@ -128,6 +130,7 @@ impl Shared {
             reason: Mutex::new(String::new()),
             stalled: AtomicBool::new(false),
             space: AtomicBool::new(false),
+            tries: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             turn: Signal::default(),
@@ -202,6 +205,17 @@ impl Shared {
         if self.sleep.load(Ordering::SeqCst) != AWAKE {
             self.wake();
         }
+    }
+
+    /// Waits until a full disk was tried again, which begins at once.
+    pub(crate) fn try_again(&self) {
+        let before = self.tries.load(Ordering::Acquire);
+        self.space.store(true, Ordering::Release);
+        self.wake();
+        self.turn.wait(|| {
+            let tried = self.tries.load(Ordering::Acquire) > before || self.state() != State::Full;
+            (tried || self.gone.load(Ordering::Acquire)).then_some(())
+        });
     }
 
     pub(crate) fn wake(&self) {

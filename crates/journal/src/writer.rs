@@ -248,6 +248,7 @@ impl Writer {
         let first = self.retry_at.is_none();
         self.retry_at = Some(sched::now() + RETRY_AFTER);
         self.shared.stalled.store(!self.queue.is_empty(), Ordering::Release);
+        self.shared.tries.fetch_add(1, Ordering::AcqRel);
         self.shared.set_state(State::Full, text);
         if first {
             tracing::warn!(reason = text, "journal is full");

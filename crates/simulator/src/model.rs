@@ -87,6 +87,8 @@ pub struct Model {
     /// Connections that may lose what is in their hands before they hear of it.
     pub loose: BTreeSet<usize>,
     pub findings: Vec<String>,
+    /// A life has begun, and nobody has done anything in it.
+    starts: bool,
     next: Id,
 }
 
@@ -111,6 +113,7 @@ impl Model {
             owed: 0,
             loose: BTreeSet::new(),
             findings: Vec::new(),
+            starts: false,
             next: 1,
         }
     }
@@ -266,9 +269,11 @@ impl Model {
     pub fn there(&mut self, queue: usize, there: bool) {
         let now = self.tick();
         let known = &mut self.queues[queue];
-        known.renewed |= there;
-        if known.there != Some(there) {
-            known.there = Some(there);
+        // Of two that were about at once nobody knows who came first.
+        let there = Some(there).filter(|_| !(known.renewed && known.shaky));
+        known.renewed |= there == Some(true);
+        if known.there != there {
+            known.there = there;
             known.since = now;
         }
     }
@@ -330,10 +335,16 @@ impl Model {
             (queue.wiped, queue.deleted, queue.shaky, queue.renewed) = (false, false, false, false);
         }
         self.loose.clear();
+        self.starts = true;
         self.round += 1;
     }
 
-    /// A look at a queue after a start.
+    /// The queues have been looked at after a start.
+    pub fn started(&mut self) {
+        self.starts = false;
+    }
+
+    /// A look at a queue.
     pub fn looked(&mut self, number: usize, there: bool) {
         let now = self.tick();
         let queue = &mut self.queues[number];
@@ -352,9 +363,11 @@ impl Model {
             if confirmed > 0 && expected.is_none() {
                 self.find(format!("queue {number} is gone with {confirmed} messages that were confirmed"));
             }
+            // What a start did not find is not on the disk; what went in this life may not yet be gone from there.
+            let gone = if self.starts { Standing::Never } else { Standing::Settled(now) };
             for (_, hold) in self.holds(number) {
                 if matches!(hold.standing, Standing::Must | Standing::May) {
-                    hold.standing = Standing::Never;
+                    hold.standing = gone;
                 }
             }
         }

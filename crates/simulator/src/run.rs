@@ -66,8 +66,7 @@ fn folder() -> tempfile::TempDir {
     made.unwrap_or_else(|error| crate::end(&format!("no folder for a run: {error}")))
 }
 
-struct Driver<'p> {
-    plan: &'p Plan,
+struct Driver {
     machine: Simulator,
     settings: Settings,
     disk: FaultyStorage,
@@ -77,8 +76,8 @@ struct Driver<'p> {
     trail: Vec<String>,
 }
 
-impl<'p> Driver<'p> {
-    fn new(plan: &'p Plan, machine: Simulator, folder: &Path) -> Driver<'p> {
+impl Driver {
+    fn new(plan: &Plan, machine: Simulator, folder: &Path) -> Driver {
         let mut settings = Settings::new("rabbit@simulated", folder);
         settings.heartbeat = 0;
         settings.segment_bytes = 16 << 10;
@@ -91,7 +90,7 @@ impl<'p> Driver<'p> {
         });
         let disk = FaultyStorage::new();
         let mut driver =
-            Driver { plan, machine, settings, disk, node: None, world, desks: Vec::new(), trail: Vec::new() };
+            Driver { machine, settings, disk, node: None, world, desks: Vec::new(), trail: Vec::new() };
         driver.open();
         driver
     }
@@ -137,9 +136,18 @@ impl<'p> Driver<'p> {
         }
         self.connect();
         if self.world.life.load(Ordering::SeqCst) > 0 {
-            (0..QUEUES).for_each(|queue| self.desks[AUDITOR].tell(Order::Look(queue)));
-            self.machine.settle();
+            self.look(|_| true);
+            self.world.model.lock().started();
         }
+    }
+
+    /// Looks which queues are there, of those of which this much is known.
+    fn look(&mut self, which: impl Fn(Option<bool>) -> bool) {
+        let known: Vec<_> = self.world.model.lock().queues.iter().map(|queue| queue.there).collect();
+        for queue in (0..QUEUES).filter(|queue| which(known[*queue])) {
+            self.desks[AUDITOR].tell(Order::Look(queue));
+        }
+        self.machine.settle();
     }
 
     fn connect(&mut self) {
@@ -168,6 +176,7 @@ impl<'p> Driver<'p> {
             End::Rest(ms) => {
                 self.rest(ms);
                 self.world.model.lock().end_round();
+                self.look(|there| there.is_none());
             }
             End::Audit => {
                 self.rest(0);

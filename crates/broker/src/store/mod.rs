@@ -101,6 +101,10 @@ impl Owed {
         self.acks.is_empty() && self.deleted.is_empty()
     }
 
+    fn count(&self) -> usize {
+        self.acks.values().map(Vec::len).sum::<usize>() + self.deleted.len()
+    }
+
     /// One record's worth.
     fn take(&mut self) -> Option<Record> {
         if let Some(id) = self.deleted.pop() {
@@ -419,14 +423,36 @@ impl Store {
 
     /// Everything appended so far is on disk, or an error says why not. Blocks.
     pub(crate) fn close(&self) -> Result<(), journal::Error> {
-        if !self.owed.lock().is_empty() {
+        let owed = self.pay_before_the_end();
+        if let Err(error) = self.pages.close() {
+            // Nothing in it outlives the process.
+            tracing::debug!(%error, "the page file did not close");
+        }
+        self.log.close()?;
+        match owed {
+            0 => Ok(()),
+            count => Err(journal::Error::Full(format!(
+                "{count} acknowledgements and deletions found no room; their messages and queues will be back"
+            ))),
+        }
+    }
+
+    /// Appends what had to wait for space, with what can be done for it. Returns how much still waits.
+    fn pay_before_the_end(&self) -> usize {
+        for _ in 0..2 {
+            if self.owed.lock().is_empty() {
+                return 0;
+            }
             // What is dead altogether goes without a word; the rest is told, from the reserve if need be.
             if let Err(error) = self.reclaim() {
                 tracing::warn!(%error, "space could not be given back before the end");
             }
             self.pay_owed();
+            if !self.owed.lock().is_empty() {
+                self.log.try_again();
+                self.pay_owed();
+            }
         }
-        self.log.close()?;
-        self.pages.close()
+        self.owed.lock().count()
     }
 }
