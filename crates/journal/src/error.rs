@@ -108,7 +108,6 @@ impl Error {
 /// Whether the cause is a lack of space or of file descriptors, which passes, and not a broken disk, which does not.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    let lacks_descriptors =
-        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
+    let lacks_descriptors = matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
     lacks_descriptors || matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

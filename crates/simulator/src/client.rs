@@ -155,10 +155,12 @@ fn is_transactional(number: usize) -> bool {
 
 impl Client {
     fn run(mut self) {
-        self.say(&wire::greeting());
-        self.begin_channel(wire::method(&Method::ChannelOpen));
+        self.greet();
         loop {
-            self.pump();
+            self.wake();
+            if !self.open {
+                self.connect_anew();
+            }
             let held = self.connection.is_held_back();
             self.desk.held.store(held, Ordering::SeqCst);
             let mut orders = self.desk.orders.lock();
@@ -171,8 +173,7 @@ impl Client {
             match order {
                 None => sched::park(None),
                 Some(Order::Quit) => break,
-                Some(order) if self.open => self.carry_out(order),
-                Some(_) => {}
+                Some(order) => self.carry_out(order),
             }
         }
         self.leave();
@@ -180,18 +181,25 @@ impl Client {
 
     fn carry_out(&mut self, order: Order) {
         match order {
-            Order::Do(Work::HangUp) => {
-                self.leave();
-                self.connection = self.node.connect();
-                self.ear = Ear::default();
-                self.say(&wire::greeting());
-                self.begin_channel(wire::method(&Method::ChannelOpen));
-            }
+            Order::Do(Work::HangUp) => self.connect_anew(),
             Order::Do(work) => self.work(work),
             Order::Audit(queue) => self.audit(queue),
             Order::Look(queue) => self.look(queue),
             Order::Quit => {}
         }
+    }
+
+    fn greet(&mut self) {
+        self.open = true;
+        self.say(&wire::greeting());
+        self.begin_channel(wire::method(&Method::ChannelOpen));
+    }
+
+    fn connect_anew(&mut self) {
+        self.leave();
+        self.connection = self.node.connect();
+        self.ear = Ear::default();
+        self.greet();
     }
 
     /// The model, unless this client is one of a node that is gone.
@@ -231,6 +239,14 @@ impl Client {
         self.say(bytes);
         if let Some(mut model) = self.model() {
             model.loose.remove(&number);
+        }
+    }
+
+    /// A turn of the connection: a disk that failed may end it.
+    fn wake(&mut self) {
+        match self.world.troubled.load(Ordering::SeqCst) {
+            true => self.risk(&[]),
+            false => self.pump(),
         }
     }
 
@@ -282,6 +298,7 @@ impl Client {
             Heard::ChannelClosed { code, text } => self.channel_closed(code, &text),
             Heard::ConnectionClosed(text) => {
                 self.open = false;
+                self.release();
                 if !self.world.troubled.load(Ordering::SeqCst) {
                     self.find(&format!("closed: {text}"));
                 }
@@ -344,6 +361,10 @@ impl Client {
             self.find(&format!("its channel was closed: {code} {text}"));
         }
         self.closed = Some(code);
+        let number = self.number;
+        if let Some(mut model) = self.model() {
+            model.tell(None, || format!("the channel of connection {number} is closed: {code} {text}"));
+        }
         self.release();
         self.begin_channel(wire::reopen());
     }
@@ -382,7 +403,6 @@ impl Client {
     fn leave(&mut self) {
         self.release();
         self.connection.hang_up();
-        self.open = true;
     }
 }
 

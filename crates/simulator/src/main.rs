@@ -7,7 +7,8 @@ use simulator::plan::Plan;
 use simulator::run::{Outcome, run};
 use simulator::shrink::shrink;
 
-const USAGE: &str = "usage: simulator [--seconds N] [--seed S] [--step N] [--runs N] [--long]";
+const USAGE: &str =
+    "usage: simulator [--seconds N] [--seed S] [--step N] [--runs N] [--long] [--follow MESSAGE]";
 /// Findings after which it is enough.
 const ENOUGH: usize = 3;
 
@@ -17,10 +18,11 @@ struct Options {
     step: u64,
     runs: u64,
     long: bool,
+    followed: Option<u64>,
 }
 
 fn options() -> Options {
-    let mut options = Options { seconds: 10, seed: 1, step: 1, runs: u64::MAX, long: false };
+    let mut options = Options { seconds: 10, seed: 1, step: 1, runs: u64::MAX, long: false, followed: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number =
@@ -30,6 +32,7 @@ fn options() -> Options {
             "--seed" => options.seed = number(),
             "--step" => options.step = number(),
             "--runs" => options.runs = number(),
+            "--follow" => options.followed = Some(number()),
             "--long" => options.long = true,
             _ => simulator::end(USAGE),
         }
@@ -42,7 +45,7 @@ fn main() {
     let began = Instant::now();
     let (mut seed, mut runs, mut steps, mut messages, mut found) = (options.seed, 0, 0, 0, 0);
     while runs < options.runs && found < ENOUGH && began.elapsed() < Duration::from_secs(options.seconds) {
-        let plan = Plan::new(seed);
+        let plan = Plan { followed: options.followed, ..Plan::new(seed) };
         let outcome = run(&plan);
         runs += 1;
         steps += outcome.steps.steps;
@@ -80,5 +83,9 @@ fn tell(plan: &Plan, outcome: Outcome, long: bool) {
             println!("    connection {connection}: {work:?}");
         }
     }
-    println!("  the last points passed: {}", outcome.trail.join("; "));
+    outcome.story.iter().for_each(|line| println!("  {line}"));
+    println!(
+        "  the last points passed: {}",
+        outcome.trail[outcome.trail.len().saturating_sub(20)..].join("; ")
+    );
 }

@@ -87,6 +87,10 @@ pub struct Model {
     /// Connections that may lose what is in their hands before they hear of it.
     pub loose: BTreeSet<usize>,
     pub findings: Vec<String>,
+    /// The message whose story is told.
+    pub followed: Option<Id>,
+    /// What happened to it, and to queues.
+    pub story: Vec<String>,
     /// A life has begun, and nobody has done anything in it.
     starts: bool,
     next: Id,
@@ -113,6 +117,8 @@ impl Model {
             owed: 0,
             loose: BTreeSet::new(),
             findings: Vec::new(),
+            followed: None,
+            story: Vec::new(),
             starts: false,
             next: 1,
         }
@@ -122,6 +128,14 @@ impl Model {
     pub fn find(&mut self, what: String) {
         if self.findings.len() < 20 {
             self.findings.push(what);
+        }
+    }
+
+    /// Notes what happens to the message that is followed, or (`None`) to a queue or the node.
+    pub fn tell(&mut self, id: Option<Id>, what: impl FnOnce() -> String) {
+        if self.followed.is_some() && (id.is_none() || id == self.followed) {
+            let line = format!("{} (round {}, firm up to {}): {}", self.now, self.round, self.firm, what());
+            self.story.push(line);
         }
     }
 
@@ -154,6 +168,7 @@ impl Model {
         let holds = holds.collect();
         let sent = self.tick();
         self.messages.insert(id, Message { holds, sent, ..message });
+        self.tell(Some(id), || format!("sent to {to:?}"));
         id
     }
 
@@ -165,6 +180,7 @@ impl Model {
     /// Its commit is about to be sent.
     pub fn reveal(&mut self, id: Id) {
         let (sent, round) = (self.tick(), self.round);
+        self.tell(Some(id), || "committed".to_owned());
         let Some(message) = self.messages.get_mut(&id) else { return };
         message.sent = sent;
         for (queue, hold) in &mut message.holds {
@@ -178,6 +194,7 @@ impl Model {
     /// The publisher was told that the message is safe (`stored`: in the log, where it must be).
     pub fn confirmed(&mut self, id: Id) {
         let (firm, owed) = (self.firm, self.owed);
+        self.tell(Some(id), || "confirmed".to_owned());
         let Some(message) = self.messages.get_mut(&id) else { return };
         let durable = |queue: &usize| self.queues[*queue].kind.durable;
         let mut stored = false;
@@ -199,6 +216,7 @@ impl Model {
 
     /// No queue took it.
     pub fn returned(&mut self, id: Id) {
+        self.tell(Some(id), || "returned, or held by a transaction".to_owned());
         let holds = self.messages.get_mut(&id).into_iter().flat_map(|message| message.holds.values_mut());
         holds.for_each(|hold| hold.standing = Standing::Never);
     }
@@ -206,7 +224,8 @@ impl Model {
     /// A client sees it.
     pub fn delivered(&mut self, queue: usize, id: Id, connection: usize, settles: bool) {
         let round = self.round;
-        let now = self.tick();
+        self.tick();
+        self.tell(Some(id), || format!("delivered from {queue} to {connection}, settled {settles}"));
         let said =
             |what: &str| format!("queue {queue} delivered message {id} to connection {connection}, {what}");
         let hold = self.messages.get_mut(&id).and_then(|message| message.holds.get_mut(&queue));
@@ -216,7 +235,8 @@ impl Model {
         hold.moved = round;
         hold.hands = (!settles).then_some(connection);
         if settles {
-            hold.standing = Standing::Settled(now);
+            // The log may be told a little later than the client: firm from the round's end on.
+            hold.standing = Standing::Settled(Moment::MAX);
         }
         match (was, held) {
             (Standing::Never, _) => self.find(said("which cannot be there")),
@@ -231,6 +251,7 @@ impl Model {
     /// The connection lets go of it, settling it or not: said before it says so to the broker.
     pub fn let_go(&mut self, queue: usize, id: Id, connection: usize, settling: bool) {
         let round = self.round;
+        self.tell(Some(id), || format!("let go of by {connection} to {queue}, settled {settling}"));
         let Some(hold) = self.hold(queue, id).filter(|hold| hold.hands == Some(connection)) else { return };
         hold.hands = None;
         hold.moved = round;
@@ -258,6 +279,7 @@ impl Model {
 
     /// What is in the queue may have gone without anybody seeing it.
     pub fn doubt(&mut self, queue: usize) {
+        self.tell(None, || format!("queue {queue} may have lost anything"));
         for (_, hold) in self.holds(queue) {
             if hold.standing == Standing::Must {
                 hold.standing = Standing::May;
@@ -267,6 +289,7 @@ impl Model {
 
     /// A queue is there, or no longer.
     pub fn there(&mut self, queue: usize, there: bool) {
+        self.tell(None, || format!("queue {queue} is there: {there}"));
         let now = self.tick();
         let known = &mut self.queues[queue];
         // Of two that were about at once nobody knows who came first.
@@ -281,6 +304,13 @@ impl Model {
     /// Everybody is at rest: what wipes came to.
     pub fn end_round(&mut self) {
         let (now, round) = (self.tick(), self.round);
+        let holds = self.messages.values_mut().flat_map(|message| message.holds.values_mut());
+        for hold in holds.filter(|hold| hold.standing == Standing::Settled(Moment::MAX)) {
+            hold.standing = Standing::Settled(now);
+        }
+        let wiped = |queue: &Queue| (queue.wiped, queue.deleted);
+        let wipes: Vec<_> = self.queues.iter().map(wiped).collect();
+        self.tell(None, || format!("the round ends, queues wiped and deleted: {wipes:?}"));
         for queue in 0..QUEUES {
             let known = self.queues[queue].clone();
             let gone = known.there == Some(false);
@@ -304,6 +334,7 @@ impl Model {
 
     /// The node is gone. `orderly`: it ended with everything on disk.
     pub fn life_ends(&mut self, orderly: bool, silent: &BTreeSet<usize>) {
+        self.tell(None, || format!("the node ends, orderly {orderly}"));
         let now = self.tick();
         if orderly {
             self.firm = now;
@@ -346,6 +377,7 @@ impl Model {
 
     /// A look at a queue.
     pub fn looked(&mut self, number: usize, there: bool) {
+        self.tell(None, || format!("queue {number} is found: {there}"));
         let now = self.tick();
         let queue = &mut self.queues[number];
         let expected = queue.there;
@@ -375,6 +407,7 @@ impl Model {
 
     /// Everything ready in the queue was seen, in this order, and nobody else was about.
     pub fn audited(&mut self, queue: usize, seen: &[Id]) {
+        self.tell(None, || format!("queue {queue} is looked through: {} messages", seen.len()));
         let now = self.tick();
         let all: BTreeSet<Id> = seen.iter().copied().collect();
         let mut lost = Vec::new();

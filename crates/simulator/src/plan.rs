@@ -18,6 +18,8 @@ pub struct Plan {
     pub memory: u64,
     /// What happens, one after the other.
     pub rounds: Vec<Round>,
+    /// The message whose story is told.
+    pub followed: Option<u64>,
 }
 
 /// How a queue is declared.
@@ -152,7 +154,7 @@ impl Plan {
         let memory = [0, 0, 4000, 50_000, 10_000_000][dice.place(5)];
         let count = 6 + dice.below(14);
         let rounds = (0..count).map(|at| round(at, &harsh, dice)).collect();
-        Plan { seed, queues, memory, rounds }
+        Plan { seed, queues, memory, rounds, followed: None }
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Outcome {
     pub messages: u64,
     /// The last points that threads passed before the first finding.
     pub trail: Vec<String>,
+    /// What became of the message that was followed.
+    pub story: Vec<String>,
 }
 
 /// Runs it.
@@ -88,6 +90,7 @@ impl Driver {
             troubled: AtomicBool::new(false),
             silent: Mutex::default(),
         });
+        world.model.lock().followed = plan.followed;
         let disk = FaultyStorage::new();
         let mut driver =
             Driver { machine, settings, disk, node: None, world, desks: Vec::new(), trail: Vec::new() };
@@ -118,13 +121,14 @@ impl Driver {
     fn outcome(self, rounds: usize) -> Outcome {
         let model = self.world.model.lock();
         let (findings, messages) = (model.findings.clone(), model.messages.len() as u64);
+        let story = model.story.clone();
         drop(model);
         if findings.is_empty() {
             // In order, so that nothing of this run is left for the next.
             self.desks.iter().for_each(|desk| desk.tell(Order::Quit));
             self.machine.settle();
         }
-        Outcome { findings, steps: self.machine.steps(), rounds, messages, trail: self.trail }
+        Outcome { findings, steps: self.machine.steps(), rounds, messages, trail: self.trail, story }
     }
 
     /// A life of the node begins.
