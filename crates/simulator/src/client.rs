@@ -96,6 +96,7 @@ pub fn start(number: usize, world: &Arc<World>, node: &SimulatedNode) -> Arc<Des
         asked: None,
         held: Held::default(),
         committing: VecDeque::new(),
+        committed: 0,
         seen: Vec::new(),
         got_nothing: false,
         closed: None,
@@ -140,7 +141,8 @@ pub(crate) struct Client {
     /// The queue of the `basic.get` under way, and whether it acknowledges.
     asked: Option<(usize, bool)>,
     held: Held,
-    committing: VecDeque<Vec<Id>>,
+    committing: VecDeque<(u64, Vec<Id>)>,
+    committed: u64,
     seen: Vec<Id>,
     got_nothing: bool,
     closed: Option<u16>,
@@ -291,7 +293,10 @@ impl Client {
             }
             Heard::Confirmed { tag, multiple, good } => self.confirmed(tag, multiple, good),
             Heard::Committed => {
-                let ids = self.committing.pop_front().unwrap_or_default();
+                let (number, ids) = self.committing.pop_front().unwrap_or_default();
+                if let Some(mut model) = self.model() {
+                    model.commits.remove(&number);
+                }
                 self.safe(&ids);
             }
             Heard::Cancelled(consumer) => self.consumers.retain(|(name, _, _)| *name != consumer),

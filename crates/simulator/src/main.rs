@@ -7,8 +7,7 @@ use simulator::plan::Plan;
 use simulator::run::{Outcome, run};
 use simulator::shrink::shrink;
 
-const USAGE: &str =
-    "usage: simulator [--seconds N] [--seed S] [--step N] [--runs N] [--long] [--follow MESSAGE]";
+const USAGE: &str = "usage: simulator [--seconds N] [--seed S] [--step N] [--runs N] [--long] [--follow MESSAGE] [--fault NAME]";
 /// Findings after which it is enough.
 const ENOUGH: usize = 3;
 
@@ -25,6 +24,10 @@ fn options() -> Options {
     let mut options = Options { seconds: 10, seed: 1, step: 1, runs: u64::MAX, long: false, followed: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
+        if word == "--fault" {
+            sched::fault::put_back(&words.next().unwrap_or_else(|| simulator::end(USAGE)));
+            continue;
+        }
         let mut number =
             || words.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| simulator::end(USAGE));
         match word.as_str() {

@@ -37,6 +37,17 @@ pub struct Hold {
     pub vague: bool,
     /// The round in which it last came or moved.
     pub moved: u64,
+    /// Somebody was given it.
+    pub given: bool,
+}
+
+/// What a transaction did: whole or not at all, whatever happens.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Copies that it put into queues.
+    put: Vec<(usize, Id)>,
+    /// Copies that it acknowledged.
+    acked: Vec<(usize, Id)>,
 }
 
 /// A message that was published.
@@ -87,6 +98,12 @@ pub struct Model {
     /// Connections that may lose what is in their hands before they hear of it.
     pub loose: BTreeSet<usize>,
     pub findings: Vec<String>,
+    /// Transactions whose commits were sent and not answered.
+    pub commits: BTreeMap<u64, Commit>,
+    /// The same, of the life before: to be judged by what is there.
+    pub torn: Vec<Commit>,
+    /// What was seen since the start, where there is something to judge.
+    found: BTreeSet<(usize, Id)>,
     /// The message whose story is told.
     pub followed: Option<Id>,
     /// What happened to it, and to queues.
@@ -117,6 +134,9 @@ impl Model {
             owed: 0,
             loose: BTreeSet::new(),
             findings: Vec::new(),
+            commits: BTreeMap::new(),
+            torn: Vec::new(),
+            found: BTreeSet::new(),
             followed: None,
             story: Vec::new(),
             starts: false,
@@ -163,7 +183,7 @@ impl Model {
             // That another queue took it says nothing of one that is just being bound.
             let unbound = is_shared && (known.renewed || known.there != Some(true));
             let vague = vague || unbound || known.shaky || known.kind.auto_delete || known.kind.ttl.is_some();
-            (*queue, Hold { standing: known.at_sending(), hands: None, vague, moved: round })
+            (*queue, Hold { standing: known.at_sending(), hands: None, vague, moved: round, given: false })
         });
         let holds = holds.collect();
         let sent = self.tick();
@@ -188,6 +208,56 @@ impl Model {
             hold.standing = known.at_sending();
             hold.vague |= known.shaky;
             hold.moved = round;
+        }
+    }
+
+    /// A commit is about to be sent: what it publishes, and what it acknowledges.
+    pub fn commit(&mut self, number: u64, published: &[Id], acked: &[(usize, Id)]) {
+        let confirmed = |(queue, id): &&(usize, Id)| {
+            let hold = self.messages.get(id).and_then(|message| message.holds.get(queue));
+            hold.is_some_and(|hold| hold.standing == Standing::Must)
+        };
+        let acked = acked.iter().filter(confirmed).copied().collect();
+        let queues = |id: &Id| self.messages.get(id).into_iter().flat_map(|message| message.holds.keys());
+        let put = published.iter().flat_map(|id| queues(id).map(|queue| (*queue, *id))).collect();
+        self.commits.insert(number, Commit { put, acked });
+    }
+
+    /// What of a commit that was not answered must be there as a whole, or not at all.
+    fn to_judge(&self, commit: &Commit) -> Option<Commit> {
+        let is_plain = |queue: &usize| {
+            let queue = &self.queues[*queue];
+            let calm = !queue.shaky && !queue.wiped && !queue.deleted && !queue.renewed;
+            let lasting = queue.kind.durable && !queue.kind.auto_delete && queue.kind.ttl.is_none();
+            calm && lasting && queue.there == Some(true)
+        };
+        let hold = |copy: &(usize, Id)| {
+            let message = self.messages.get(&copy.1).filter(|message| message.persistent)?;
+            message.holds.get(&copy.0).filter(|hold| !hold.vague && is_plain(&copy.0))
+        };
+        let put = commit
+            .put
+            .iter()
+            .filter(|copy| hold(copy).is_some_and(|hold| !hold.given && hold.standing == Standing::May));
+        let acked = commit.acked.iter().filter(|copy| hold(copy).is_some());
+        let judged = Commit { put: put.copied().collect(), acked: acked.copied().collect() };
+        (judged.put.len() + judged.acked.len() > 1).then_some(judged)
+    }
+
+    /// All queues have been looked through after a start.
+    pub fn judge_commits(&mut self) {
+        let found = std::mem::take(&mut self.found);
+        for commit in std::mem::take(&mut self.torn) {
+            let put = commit.put.iter().filter(|copy| found.contains(copy)).count();
+            let acked = commit.acked.iter().filter(|copy| !found.contains(copy)).count();
+            let whole = put == commit.put.len() && acked == commit.acked.len();
+            if !whole && put + acked > 0 {
+                self.find(format!(
+                    "a transaction is torn: {put} of {} messages, {acked} of {} acknowledgements ({commit:?})",
+                    commit.put.len(),
+                    commit.acked.len()
+                ));
+            }
         }
     }
 
@@ -233,6 +303,7 @@ impl Model {
         let was = hold.standing;
         let held = hold.hands.filter(|other| !self.loose.contains(other));
         hold.moved = round;
+        hold.given = true;
         hold.hands = (!settles).then_some(connection);
         if settles {
             // The log may be told a little later than the client: firm from the round's end on.
@@ -339,6 +410,9 @@ impl Model {
         if orderly {
             self.firm = now;
         }
+        let commits = std::mem::take(&mut self.commits);
+        self.torn = commits.values().filter_map(|commit| self.to_judge(commit)).collect();
+        self.found.clear();
         for queue in silent {
             self.doubt(*queue);
         }
@@ -410,6 +484,9 @@ impl Model {
         self.tell(None, || format!("queue {queue} is looked through: {} messages", seen.len()));
         let now = self.tick();
         let all: BTreeSet<Id> = seen.iter().copied().collect();
+        if !self.torn.is_empty() {
+            self.found.extend(seen.iter().map(|id| (queue, *id)));
+        }
         let mut lost = Vec::new();
         for (id, hold) in self.holds(queue) {
             if hold.hands.is_some() || all.contains(&id) {

@@ -137,6 +137,8 @@ pub enum End {
     Rest(u16),
     /// The same, and all that is in the queues is looked at.
     Audit,
+    /// Everybody goes, everything is purged, and the disk stays as full as it may be: there is room again.
+    Drain,
     /// Everybody comes to rest, and the node is stopped and started.
     Stop,
     /// The process is killed, so many changes of threads later.
@@ -216,7 +218,7 @@ fn round(at: u64, harsh: &Harsh, dice: &mut Dice) -> Round {
     if harsh.disk && dice.chance(30) {
         beside.push(trouble(dice));
     }
-    Round { seed, restless, works, beside, end: end(dice) }
+    Round { seed, restless, works, beside, end: end(harsh, dice) }
 }
 
 fn trouble(dice: &mut Dice) -> Beside {
@@ -229,7 +231,10 @@ fn trouble(dice: &mut Dice) -> Beside {
     }
 }
 
-fn end(dice: &mut Dice) -> End {
+fn end(harsh: &Harsh, dice: &mut Dice) -> End {
+    if harsh.full && dice.chance(15) {
+        return End::Drain;
+    }
     match dice.below(100) {
         0..50 => End::Rest([0, 0, 30, 700][dice.place(4)]),
         50..65 => End::Audit,

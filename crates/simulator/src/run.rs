@@ -21,6 +21,8 @@ use crate::plan::{Beside, CONNECTIONS, End, Plan, QUEUES, Round, Work};
 const AUDITOR: usize = CONNECTIONS;
 /// Segments that may be left once nothing is in any queue.
 const FEW_SEGMENTS: u64 = 8;
+/// A disk with room for so many is one that a broker can live on.
+const ENOUGH_SEGMENTS: u64 = 8;
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,10 @@ struct Driver {
     machine: Simulator,
     settings: Settings,
     disk: FaultyStorage,
+    /// Bytes that the disk has room for.
+    room: Option<u64>,
+    /// Bits that flipped: each may keep a segment for as long as what it hit is wanted.
+    flips: u64,
     node: Option<SimulatedNode>,
     world: Arc<World>,
     desks: Vec<Arc<Desk>>,
@@ -92,8 +98,17 @@ impl Driver {
         });
         world.model.lock().followed = plan.followed;
         let disk = FaultyStorage::new();
-        let mut driver =
-            Driver { machine, settings, disk, node: None, world, desks: Vec::new(), trail: Vec::new() };
+        let mut driver = Driver {
+            machine,
+            settings,
+            disk,
+            room: None,
+            flips: 0,
+            node: None,
+            world,
+            desks: Vec::new(),
+            trail: Vec::new(),
+        };
         driver.open();
         driver
     }
@@ -186,6 +201,11 @@ impl Driver {
                 self.rest(0);
                 self.audit();
             }
+            End::Drain => {
+                self.rest(0);
+                self.world.model.lock().end_round();
+                self.drain();
+            }
             End::Stop => {
                 self.rest(0);
                 self.world.model.lock().end_round();
@@ -209,10 +229,14 @@ impl Driver {
             Beside::Reclaim => drop(sched::spawn("reclaim", move || node.give_space_back())),
             Beside::Timers => drop(sched::spawn("timers", move || node.fire_timers())),
             Beside::Press(pressed) => node.press_memory(pressed),
-            Beside::Room(None) => self.disk.limit(None),
+            Beside::Room(None) => {
+                self.disk.limit(None);
+                self.room = None;
+            }
             Beside::Room(Some(bytes)) => {
                 trouble();
-                self.disk.limit(Some(self.disk.used() + u64::from(bytes)));
+                self.room = Some(self.disk.used() + u64::from(bytes));
+                self.disk.limit(self.room);
             }
             Beside::Hang => {
                 trouble();
@@ -243,6 +267,7 @@ impl Driver {
         files.sort();
         let Some(path) = files.get(dice.place(files.len())) else { return };
         let len = self.disk.bytes(path).map_or(0, |bytes| bytes.len());
+        self.flips += 1;
         self.disk.flip_bit(path, dice.below(len as u64), dice.below(8) as u8);
         self.world.troubled.store(true, Ordering::SeqCst);
         let mut model = self.world.model.lock();
@@ -265,13 +290,30 @@ impl Driver {
         }
     }
 
-    /// The disk is well again, and all that was held up by it goes on.
-    fn cure(&mut self) {
+    /// The disk does what it is told from here on. `roomy`: and has room without end.
+    fn well(&mut self, roomy: bool) {
         self.disk.hang(false);
-        self.disk.limit(None);
         self.disk.no_descriptors(0);
         self.disk.fail_sync(0);
         self.disk.fail_write(0);
+        if roomy {
+            self.disk.limit(None);
+            self.room = None;
+        }
+    }
+
+    /// The disk is well again, and all that was held up by it goes on.
+    fn cure(&mut self) {
+        self.well(true);
+        self.pass_some();
+        if self.node.as_ref().is_some_and(SimulatedNode::has_failed) {
+            self.kill(0, Crash::Process);
+        }
+        self.world.troubled.store(false, Ordering::SeqCst);
+    }
+
+    /// Some seconds pass, with the node's house-keeping.
+    fn pass_some(&mut self) {
         for _ in 0..3 {
             self.machine.pass(Duration::from_millis(1100));
             if let Some(node) = &self.node {
@@ -280,10 +322,6 @@ impl Driver {
             }
             self.machine.settle();
         }
-        if self.node.as_ref().is_some_and(SimulatedNode::has_failed) {
-            self.kill(0, Crash::Process);
-        }
-        self.world.troubled.store(false, Ordering::SeqCst);
     }
 
     /// Nobody waits for anything that has to come.
@@ -307,12 +345,52 @@ impl Driver {
     fn audit(&mut self) {
         self.cure();
         self.check_answers();
+        self.check_size();
         self.world.model.lock().end_round();
         self.disconnect();
         self.connect();
+        self.look_through();
+        self.world.model.lock().end_round();
+    }
+
+    fn look_through(&mut self) {
         (0..QUEUES).for_each(|queue| self.desks[AUDITOR].tell(Order::Audit(queue)));
         self.machine.settle();
+    }
+
+    /// A log is no longer than a few times what lives in it.
+    fn check_size(&mut self) {
+        let Some(node) = &self.node else { return };
+        let (segments, live) = node.log_size();
+        let most = FEW_SEGMENTS + self.flips + 4 * live / self.settings.segment_bytes;
+        if segments > most {
+            self.find(format!("the logs have {segments} segments for {live} bytes that live"));
+        }
+    }
+
+    /// Everything goes, while the disk stays as full as it may be: there is room again then.
+    fn drain(&mut self) {
+        self.disconnect();
+        self.well(false);
+        self.connect();
+        for queue in 0..QUEUES {
+            self.desks[0].tell(Order::Do(Work::Purge(queue)));
+        }
+        self.rest(0);
         self.world.model.lock().end_round();
+        self.pass_some();
+        if self.node.as_ref().is_some_and(SimulatedNode::has_failed) {
+            return self.kill(0, Crash::Process);
+        }
+        let enough = self.room.is_none_or(|room| room >= ENOUGH_SEGMENTS * self.settings.segment_bytes);
+        let is_full = self.node.as_ref().is_some_and(SimulatedNode::is_full);
+        if is_full && enough {
+            let (used, room) = (self.disk.used(), self.room);
+            let size = self.node.as_ref().map(SimulatedNode::log_size);
+            self.find(format!(
+                "all is purged, and the log waits for space: {used} of {room:?} bytes, {size:?}"
+            ));
+        }
     }
 
     /// Stops in good order, and starts again.
@@ -356,13 +434,13 @@ impl Driver {
         if !alive.is_empty() {
             return self.find(format!("the node is gone, and these threads are not: {alive:?}"));
         }
-        self.disk.hang(false);
-        self.disk.limit(None);
-        self.disk.no_descriptors(0);
-        self.disk.fail_sync(0);
-        self.disk.fail_write(0);
+        self.well(true);
         self.world.troubled.store(false, Ordering::SeqCst);
         self.open();
+        if !self.world.model.lock().torn.is_empty() && self.node.is_some() {
+            self.look_through();
+            self.world.model.lock().judge_commits();
+        }
     }
 
     /// Everything that is left must be there, goes, and stays away; and so does the space it took.

@@ -57,6 +57,11 @@ impl Queue {
             return Err(Kept::Gone);
         }
         self.judge(&state, condition)?;
+        if sched::fault::is_back("delete-judged-apart") {
+            drop(state);
+            sched::yield_point("delete: between judgement and deletion");
+            state = self.lock();
+        }
         self.deleted.store(true, Ordering::Release);
         let messages = state.ready.tally().messages;
         let ready = std::mem::replace(&mut state.ready, Ready::new(None));

@@ -19,6 +19,7 @@ use std::task::Waker;
 
 use journal::{Cause, Journal, Position};
 use parking_lot::Mutex;
+use sched::fault;
 use smallvec::SmallVec;
 
 use self::ledger::Ledger;
@@ -190,6 +191,10 @@ impl Store {
         }
         let (kind, index) = Record::Deleted { id }.encode();
         let mut ledger = self.ledger.lock();
+        if fault::is_back("two-declarations") {
+            self.owed.lock().deleted.push(id);
+            return Some(Cause::scratch());
+        }
         let cause = self.say(kind, &index, |owed| owed.deleted.push(id))?;
         let (position, size) = ledger.bury(id, size);
         self.log.release(cause, position, size);
@@ -217,6 +222,14 @@ impl Store {
 
     fn settle_slice(&self, queue: u64, slice: &[(u64, Stored)]) {
         let ids = || slice.iter().filter(|(_, s)| s.is_in_log()).map(|(_, s)| s.id);
+        if fault::is_back("long-list-swallowed") && slice.len() >= records::MOST_ACKS {
+            return self.release(
+                Cause::scratch(),
+                queue,
+                slice.iter().map(|(_, s)| s),
+                &mut self.ledger.lock(),
+            );
+        }
         let mut index = Vec::with_capacity(16 + slice.len() * 2);
         records::encode_ack(queue, ids(), &mut index);
         let mut ledger = self.ledger.lock();
@@ -337,7 +350,7 @@ impl Store {
                 sched::yield_point("store: between locate and read");
                 let mut moved = Vec::new();
                 self.read(&self.log, &mut wanted, &mut |wanted, read| match read {
-                    Err(journal::Error::Gone(_)) => moved.push(*wanted),
+                    Err(journal::Error::Gone(_)) if !fault::is_back("gone-is-lost") => moved.push(*wanted),
                     read => found(wanted.at, kept(wanted, read)),
                 });
                 // A reclaim moved these after they were located: they lie elsewhere now. One that does not was settled

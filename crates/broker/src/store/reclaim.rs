@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use journal::SegmentId;
+use sched::fault;
 
 use super::Store;
 use super::records::{self, Record};
@@ -54,6 +55,7 @@ impl Store {
             match self.reclaim_segment(segment) {
                 Ok(()) => {}
                 // One bad place keeps its own segment from being given back, and no other.
+                Err(Stuck::Unreadable(_)) if fault::is_back("damage-ends-reclaim") => return Ok(()),
                 Err(Stuck::Unreadable(error)) => {
                     if self.log.set_aside(segment) {
                         tracing::error!(
@@ -124,6 +126,9 @@ impl Store {
     }
 
     fn carry_ack(&self, segment: SegmentId, id: u64, queue: u64, ids: &[u64]) -> Result<(), journal::Error> {
+        if fault::is_back("acks-dropped") {
+            return Ok(());
+        }
         let needed: Vec<u64> = ids.iter().copied().filter(|id| self.is_needed(segment, *id)).collect();
         if needed.is_empty() {
             return Ok(());
@@ -160,6 +165,7 @@ impl Store {
         // would get it back from one that named them.
         let remaining =
             ledger.holders(record.id).and_then(|holders| records::with_queues(&record.index, holders));
+        let remaining = remaining.filter(|_| !fault::is_back("copy-names-all"));
         let index = remaining.as_deref().unwrap_or(&record.index);
         let copy = journal::Record { kind: record.kind, index, body: &[&body] };
         let appended = log.append_copy(segment, record.id, copy)?;

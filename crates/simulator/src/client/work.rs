@@ -225,12 +225,15 @@ impl Client {
             return self.say(&wire::method(&Method::TxRollback));
         }
         let number = self.number;
+        self.committed += 1;
         if let Some(mut model) = self.model() {
             held.published.iter().for_each(|id| model.reveal(*id));
+            let acked: Vec<_> = held.acked.iter().map(|hand| (hand.queue, hand.id)).collect();
+            model.commit(self.committed, &held.published, &acked);
             held.acked.iter().for_each(|hand| model.let_go(hand.queue, hand.id, number, true));
             held.requeued.iter().for_each(|hand| model.let_go(hand.queue, hand.id, number, false));
         }
-        self.committing.push_back(held.published);
+        self.committing.push_back((self.committed, held.published));
         self.closed = None;
         self.connection.feed(&wire::method(&Method::TxCommit));
         self.now_settled(&held.acked);
