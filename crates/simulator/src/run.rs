@@ -317,8 +317,8 @@ impl Driver {
         for _ in 0..3 {
             self.machine.pass(Duration::from_millis(1100));
             if let Some(node) = &self.node {
-                node.give_space_back();
                 node.fire_timers();
+                node.give_space_back();
             }
             self.machine.settle();
         }
@@ -378,13 +378,19 @@ impl Driver {
         }
         self.rest(0);
         self.world.model.lock().end_round();
-        self.pass_some();
+        // What was taken before the disk was found full is written first, and goes then: some segments at a time.
+        let is_full = |driver: &Driver| driver.node.as_ref().is_some_and(SimulatedNode::is_full);
+        for _ in 0..20 {
+            self.pass_some();
+            if !is_full(self) {
+                break;
+            }
+        }
         if self.node.as_ref().is_some_and(SimulatedNode::has_failed) {
             return self.kill(0, Crash::Process);
         }
         let enough = self.room.is_none_or(|room| room >= ENOUGH_SEGMENTS * self.settings.segment_bytes);
-        let is_full = self.node.as_ref().is_some_and(SimulatedNode::is_full);
-        if is_full && enough {
+        if is_full(self) && enough {
             let (used, room) = (self.disk.used(), self.room);
             let size = self.node.as_ref().map(SimulatedNode::log_size);
             self.find(format!(
