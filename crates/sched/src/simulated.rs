@@ -221,8 +221,14 @@ impl Machine for Inner {
         self.sleep(until.map_or(Sleep::Parked, Sleep::Until));
     }
 
+    /// # Panics
+    ///
+    /// On the driver, where nothing can happen any more: it is in the core, and would never come back.
     fn wait(&self) {
-        self.sleep(Sleep::Look);
+        if !self.sleep(Sleep::Look) && SELF.get() == 0 {
+            let stuck = self.schedule.lock().stuck();
+            std::panic::panic_any(format!("waits for ever: {stuck:?}"));
+        }
     }
 }
 

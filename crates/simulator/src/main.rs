@@ -1,6 +1,8 @@
 //! `script/simulate`: seeds one after the other until the time is over, or one of them.
 #![allow(clippy::print_stdout, reason = "a tool at a terminal")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use simulator::plan::Plan;
@@ -43,11 +45,30 @@ fn options() -> Options {
     options
 }
 
+/// A run that takes so long never ends: somebody holds a lock where it gives way to others.
+const TOO_LONG: Duration = Duration::from_secs(120);
+
+/// Ends the process when a run does not.
+fn watch(seed: Arc<AtomicU64>) {
+    std::thread::spawn(move || {
+        loop {
+            let before = seed.load(Ordering::SeqCst);
+            std::thread::sleep(TOO_LONG);
+            if seed.load(Ordering::SeqCst) == before {
+                simulator::end(&format!("seed {before}: hangs, or took longer than {TOO_LONG:?}"));
+            }
+        }
+    });
+}
+
 fn main() {
     let options = options();
+    let running = Arc::new(AtomicU64::new(options.seed));
+    watch(Arc::clone(&running));
     let began = Instant::now();
     let (mut seed, mut runs, mut steps, mut messages, mut found) = (options.seed, 0, 0, 0, 0);
     while runs < options.runs && found < ENOUGH && began.elapsed() < Duration::from_secs(options.seconds) {
+        running.store(seed, Ordering::SeqCst);
         let plan = Plan { followed: options.followed, ..Plan::new(seed) };
         let outcome = run(&plan);
         runs += 1;

@@ -222,7 +222,7 @@ fn round(at: u64, harsh: &Harsh, dice: &mut Dice) -> Round {
 }
 
 fn trouble(dice: &mut Dice) -> Beside {
-    match dice.below(10) {
+    match dice.below(13) {
         0..=2 => Beside::Hang,
         3..=5 => Beside::NoDescriptors(1 + dice.below(4) as u8),
         6 => Beside::FailSync(1 + dice.below(6) as u8),

@@ -45,22 +45,38 @@ pub struct Outcome {
 pub fn run(plan: &Plan) -> Outcome {
     let machine = Simulator::new(plan.seed, 1_700_000_000_000);
     let folder = folder();
-    let outcome = machine.enter(|| {
-        let mut driver = Driver::new(plan, machine.clone(), folder.path());
-        let mut rounds = 0;
-        for round in &plan.rounds {
-            driver.round(round);
-            rounds += 1;
-            if driver.is_over() {
-                break;
+    let driven = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        machine.enter(|| {
+            let mut driver = Driver::new(plan, machine.clone(), folder.path());
+            let mut rounds = 0;
+            for round in &plan.rounds {
+                driver.round(round);
+                rounds += 1;
+                if driver.is_over() {
+                    break;
+                }
             }
+            if !driver.is_over() {
+                driver.finish();
+            }
+            driver.is_over();
+            driver.outcome(rounds)
+        })
+    }));
+    driven.unwrap_or_else(|panic| {
+        sched::belong_to(None);
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
+        let (findings, rounds) = (vec![format!("the driver: {text}")], plan.rounds.len());
+        Outcome {
+            findings,
+            steps: machine.steps(),
+            rounds,
+            messages: 0,
+            trail: machine.trail(),
+            story: Vec::new(),
         }
-        if !driver.is_over() {
-            driver.finish();
-        }
-        driver.outcome(rounds)
-    });
-    outcome
+    })
 }
 
 /// For what is not on the simulated disk: in memory, where that goes.

@@ -57,11 +57,6 @@ impl Queue {
             return Err(Kept::Gone);
         }
         self.judge(&state, condition)?;
-        if sched::fault::is_back("delete-judged-apart") {
-            drop(state);
-            sched::yield_point("delete: between judgement and deletion");
-            state = self.lock();
-        }
         self.deleted.store(true, Ordering::Release);
         let messages = state.ready.tally().messages;
         let ready = std::mem::replace(&mut state.ready, Ready::new(None));
@@ -70,6 +65,11 @@ impl Queue {
         drop(state);
         self.held_back.relieve();
         Ok(Remains { messages, ready, consumers })
+    }
+
+    /// Whether it would go.
+    pub(crate) fn may_go(&self, condition: Condition) -> Result<(), Kept> {
+        self.judge(&self.lock(), condition)
     }
 
     fn judge(&self, state: &State, condition: Condition) -> Result<(), Kept> {

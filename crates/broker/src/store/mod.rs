@@ -193,7 +193,7 @@ impl Store {
         let mut ledger = self.ledger.lock();
         if fault::is_back("two-declarations") {
             self.owed.lock().deleted.push(id);
-            return Some(Cause::scratch());
+            return Some(Cause::replayed());
         }
         let cause = self.say(kind, &index, |owed| owed.deleted.push(id))?;
         let (position, size) = ledger.bury(id, size);
@@ -224,7 +224,7 @@ impl Store {
         let ids = || slice.iter().filter(|(_, s)| s.is_in_log()).map(|(_, s)| s.id);
         if fault::is_back("long-list-swallowed") && slice.len() >= records::MOST_ACKS {
             return self.release(
-                Cause::scratch(),
+                Cause::replayed(),
                 queue,
                 slice.iter().map(|(_, s)| s),
                 &mut self.ledger.lock(),

@@ -13,6 +13,8 @@ const DRIVER: usize = 0;
 const TRAIL: usize = 64;
 /// What a point costs of the simulated clock.
 const TICK: Duration = Duration::from_micros(3);
+/// Points that others may pass while a thread is held up for long.
+const LONG: u32 = 1_500;
 /// So many sleeps of a thread one after the other, each until a time that has come, are no sleep any more.
 const MOST_SPINS: u32 = 5_000;
 
@@ -23,6 +25,8 @@ pub(super) enum Sleep {
     Parked,
     /// Until it is woken, or this time by the machine's clock.
     Until(Duration),
+    /// Until this time, and no sooner: the machine has other things to do.
+    Held(Duration),
     /// It looks again once somebody else has done something.
     Look,
     /// The driver: until nobody else can go on.
@@ -208,8 +212,15 @@ impl Schedule {
         self.clock += TICK;
         self.steps.steps += 1;
         self.mix(me as u64 ^ (place.len() as u64) << 32);
-        if !always && (self.throw() & 255) as u8 >= self.restlessness {
+        let thrown = self.throw();
+        if !always && (thrown & 255) as u8 >= self.restlessness {
             return me;
+        }
+        if !always && me != DRIVER && thrown >> 8 & 15 == 0 {
+            // Held up for long: others may do much meanwhile.
+            let long = TICK * ((thrown >> 12) as u32 % LONG);
+            self.threads[me].state = State::Asleep(Sleep::Held(self.clock + long));
+            return self.next(me);
         }
         self.choose(me, |number| !(always && number == me)).unwrap_or(me)
     }
@@ -245,6 +256,14 @@ impl Schedule {
             if let Some(next) = self.choose(me, |_| true) {
                 return next;
             }
+            let held = self.threads.iter().filter_map(|known| match known.state {
+                State::Asleep(Sleep::Held(until)) => Some(until),
+                _ => None,
+            });
+            if let Some(until) = held.min() {
+                self.clock = self.clock.max(until);
+                continue;
+            }
             if self.threads[DRIVER].state == State::Asleep(Sleep::Idle) {
                 return self.run(me, DRIVER);
             }
@@ -275,7 +294,7 @@ impl Schedule {
         let (clock, work) = (self.clock, self.work);
         let can_go_on = |known: &Known| match known.state {
             State::Ready => true,
-            State::Asleep(Sleep::Until(at)) => at <= clock,
+            State::Asleep(Sleep::Until(at) | Sleep::Held(at)) => at <= clock,
             State::Asleep(Sleep::Look) => known.looked != work,
             State::Asleep(Sleep::Parked | Sleep::Idle) | State::Ended => false,
         };
