@@ -354,9 +354,7 @@ impl Client {
     }
 
     fn safe(&mut self, ids: &[Id]) {
-        let owes = self.node.owes();
         let Some(mut model) = self.model() else { return };
-        model.note_owed(owes);
         ids.iter().for_each(|id| model.confirmed(*id));
     }
 

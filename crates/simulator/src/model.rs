@@ -58,6 +58,8 @@ pub struct Message {
     pub persistent: bool,
     pub priority: u8,
     pub sent: Moment,
+    /// Something waited for space in the log when it was sent: it may reach the log after this message.
+    pub owing: bool,
     pub holds: BTreeMap<usize, Hold>,
 }
 
@@ -93,8 +95,6 @@ pub struct Model {
     pub queues: Vec<Queue>,
     /// What was done before this is on disk.
     pub firm: Moment,
-    /// When something was last seen to wait for space in the log.
-    pub owed: Moment,
     /// Connections that may lose what is in their hands before they hear of it.
     pub loose: BTreeSet<usize>,
     pub findings: Vec<String>,
@@ -131,7 +131,6 @@ impl Model {
             messages: BTreeMap::new(),
             queues: kinds.iter().copied().map(queue).collect(),
             firm: 0,
-            owed: 0,
             loose: BTreeSet::new(),
             findings: Vec::new(),
             commits: BTreeMap::new(),
@@ -165,13 +164,6 @@ impl Model {
         self.now
     }
 
-    /// The log was seen to wait for space, or not to.
-    pub fn note_owed(&mut self, owes: bool) {
-        if owes {
-            self.owed = self.tick();
-        }
-    }
-
     /// A message is about to be sent to these queues.
     pub fn send(&mut self, message: Message, to: &[usize], vague: bool) -> Id {
         let id = self.next;
@@ -198,11 +190,11 @@ impl Model {
     }
 
     /// Its commit is about to be sent.
-    pub fn reveal(&mut self, id: Id) {
+    pub fn reveal(&mut self, id: Id, owing: bool) {
         let (sent, round) = (self.tick(), self.round);
         self.tell(Some(id), || "committed".to_owned());
         let Some(message) = self.messages.get_mut(&id) else { return };
-        message.sent = sent;
+        (message.sent, message.owing) = (sent, owing);
         for (queue, hold) in &mut message.holds {
             let known = &self.queues[*queue];
             hold.standing = known.at_sending();
@@ -263,7 +255,7 @@ impl Model {
 
     /// The publisher was told that the message is safe (`stored`: in the log, where it must be).
     pub fn confirmed(&mut self, id: Id) {
-        let (firm, owed) = (self.firm, self.owed);
+        let firm = self.firm;
         self.tell(Some(id), || "confirmed".to_owned());
         let Some(message) = self.messages.get_mut(&id) else { return };
         let durable = |queue: &usize| self.queues[*queue].kind.durable;
@@ -279,7 +271,7 @@ impl Model {
                 hold.standing = Standing::Must;
             }
         }
-        if stored && message.sent > owed {
+        if stored && !message.owing {
             self.firm = firm.max(message.sent);
         }
     }

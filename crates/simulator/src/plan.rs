@@ -108,8 +108,8 @@ pub enum Work {
 /// What goes on beside the connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beside {
-    /// Disk space is given back.
-    Reclaim,
+    /// Disk space is given back, a few times, with such pauses.
+    Reclaim(u64),
     /// What is due expires.
     Timers,
     /// The process is short of memory, or no longer.
@@ -126,6 +126,8 @@ pub enum Beside {
     FailWrite(u8),
     /// A bit of a log's file flips.
     Flip(u64),
+    /// A bit of a message's body flips on the disk.
+    FlipBody(u64),
     /// The wall clock is set.
     Wall(i32),
 }
@@ -201,7 +203,7 @@ fn round(at: u64, harsh: &Harsh, dice: &mut Dice) -> Round {
     }
     let mut beside = Vec::new();
     for _ in 0..dice.below(3) {
-        beside.push(Beside::Reclaim);
+        beside.push(Beside::Reclaim(dice.next()));
     }
     if dice.chance(40) {
         beside.push(Beside::Timers);
@@ -227,7 +229,8 @@ fn trouble(dice: &mut Dice) -> Beside {
         3..=5 => Beside::NoDescriptors(1 + dice.below(4) as u8),
         6 => Beside::FailSync(1 + dice.below(6) as u8),
         7 => Beside::FailWrite(1 + dice.below(6) as u8),
-        _ => Beside::Flip(dice.next()),
+        8 | 9 => Beside::Flip(dice.next()),
+        _ => Beside::FlipBody(dice.next()),
     }
 }
 

@@ -14,8 +14,9 @@ use sched::simulated::{Restlessness, Simulator, Steps};
 
 use crate::client::{self, Desk, Order, World};
 use crate::dice::Dice;
-use crate::model::{Model, Standing};
+use crate::model::{Message, Model, Standing};
 use crate::plan::{Beside, CONNECTIONS, End, Plan, QUEUES, Round, Work};
+use crate::wire;
 
 /// The number of the connection that looks at queues.
 const AUDITOR: usize = CONNECTIONS;
@@ -77,6 +78,15 @@ pub fn run(plan: &Plan) -> Outcome {
             story: Vec::new(),
         }
     })
+}
+
+/// House-keeping that happens to come by a few times in a round.
+fn reclaim(node: &SimulatedNode, seed: u64) {
+    let dice = &mut Dice::new(seed);
+    for _ in 0..1 + dice.below(5) {
+        node.give_space_back();
+        sched::park(Some(sched::now() + Duration::from_micros(dice.below(800))));
+    }
 }
 
 /// For what is not on the simulated disk: in memory, where that goes.
@@ -242,7 +252,7 @@ impl Driver {
         let Some(node) = self.node.clone() else { return };
         let trouble = || self.world.troubled.store(true, Ordering::SeqCst);
         match beside {
-            Beside::Reclaim => drop(sched::spawn("reclaim", move || node.give_space_back())),
+            Beside::Reclaim(seed) => drop(sched::spawn("reclaim", move || reclaim(&node, seed))),
             Beside::Timers => drop(sched::spawn("timers", move || node.fire_timers())),
             Beside::Press(pressed) => node.press_memory(pressed),
             Beside::Room(None) => {
@@ -271,6 +281,7 @@ impl Driver {
                 self.disk.fail_write(nth.into());
             }
             Beside::Flip(seed) => self.flip(seed),
+            Beside::FlipBody(seed) => self.flip_body(seed),
             Beside::Wall(by) => self.machine.step_wall(by.into()),
         }
     }
@@ -293,6 +304,32 @@ impl Driver {
             }
         }
         model.queues.iter_mut().filter(|queue| queue.kind.durable).for_each(|queue| queue.there = None);
+    }
+
+    /// A bit of a message that must be there flips on the disk: that message may be lost, and nothing else.
+    fn flip_body(&mut self, seed: u64) {
+        let dice = &mut Dice::new(seed);
+        let mut model = self.world.model.lock();
+        let must = |message: &Message| message.holds.values().any(|hold| hold.standing == Standing::Must);
+        let wanted = model.messages.iter().filter(|(_, message)| message.persistent && message.size > 16);
+        let wanted: Vec<_> =
+            wanted.filter(|(_, message)| must(message)).map(|(id, m)| (*id, m.size)).collect();
+        let Some(&(id, size)) = wanted.get(dice.place(wanted.len())) else { return };
+        let body = wire::body(id, size);
+        for path in self.disk.paths() {
+            let bytes = self.disk.bytes(&path).unwrap_or_default();
+            let places = bytes.windows(24).enumerate().filter(|(_, window)| *window == &body[..24]);
+            for (at, _) in places {
+                self.disk.flip_bit(&path, (at + 8) as u64, dice.below(8) as u8);
+                self.flips += 1;
+            }
+        }
+        self.world.troubled.store(true, Ordering::SeqCst);
+        if let Some(message) = model.messages.get_mut(&id) {
+            for hold in message.holds.values_mut().filter(|hold| hold.standing == Standing::Must) {
+                (hold.standing, hold.vague) = (Standing::May, true);
+            }
+        }
     }
 
     /// Everybody comes to rest, and some time passes.
@@ -378,7 +415,7 @@ impl Driver {
     fn check_size(&mut self) {
         let Some(node) = &self.node else { return };
         let (segments, live) = node.log_size();
-        let most = FEW_SEGMENTS + self.flips + 4 * live / self.settings.segment_bytes;
+        let most = 6 + self.flips + 3 * live / self.settings.segment_bytes;
         if segments > most {
             self.find(format!("the logs have {segments} segments for {live} bytes that live"));
         }

@@ -56,7 +56,6 @@ impl Client {
     /// The answer to what is under way.
     pub(super) fn answered(&mut self, heard: &Heard) {
         let under_way = self.under_way;
-        let owes = self.node.owes();
         let Some(mut model) = self.model() else { return };
         match (under_way, heard) {
             (Some(Work::Declare(queue)), Heard::Declared) => model.there(queue, true),
@@ -72,7 +71,6 @@ impl Client {
             }
             _ => {}
         }
-        model.note_owed(owes);
     }
 
     fn publish(&mut self, work: Work) {
@@ -86,9 +84,8 @@ impl Client {
         };
         let (mut bytes, transactional) = (Vec::new(), is_transactional(self.number));
         for nth in 0..count {
-            let owes = self.node.owes();
+            let owing = self.node.owes();
             let Some(mut model) = self.model() else { return };
-            model.note_owed(owes);
             let queues: Vec<usize> = match to {
                 Some(queue) => vec![queue],
                 None => (0..model.queues.len()).filter(|queue| model.queues[*queue].kind.shares).collect(),
@@ -99,6 +96,7 @@ impl Client {
                 persistent,
                 priority,
                 sent: 0,
+                owing,
                 holds: BTreeMap::new(),
             };
             let id = model.send(message, &queues, ttl.is_some());
@@ -206,9 +204,7 @@ impl Client {
     }
 
     fn now_settled(&self, hands: &[Hand]) {
-        let owes = self.node.owes();
         if let Some(mut model) = self.model() {
-            model.note_owed(owes);
             hands.iter().for_each(|hand| model.settled(hand.queue, hand.id));
         }
     }
@@ -226,8 +222,9 @@ impl Client {
         }
         let number = self.number;
         self.committed += 1;
+        let owing = self.node.owes();
         if let Some(mut model) = self.model() {
-            held.published.iter().for_each(|id| model.reveal(*id));
+            held.published.iter().for_each(|id| model.reveal(*id, owing));
             let acked: Vec<_> = held.acked.iter().map(|hand| (hand.queue, hand.id)).collect();
             model.commit(self.committed, &held.published, &acked);
             held.acked.iter().for_each(|hand| model.let_go(hand.queue, hand.id, number, true));
