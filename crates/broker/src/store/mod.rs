@@ -191,11 +191,15 @@ impl Store {
         }
         let (kind, index) = Record::Deleted { id }.encode();
         let mut ledger = self.ledger.lock();
-        if fault::is_back("two-declarations") {
-            self.owed.lock().deleted.push(id);
-            return Some(Cause::replayed());
-        }
-        let cause = self.say(kind, &index, |owed| owed.deleted.push(id))?;
+        let told_late = fault::is_back("two-declarations");
+        let owe = |owed: &mut Owed| owed.deleted.push(id);
+        let cause = match told_late {
+            true => {
+                owe(&mut self.owed.lock());
+                Cause::replayed()
+            }
+            false => self.say(kind, &index, owe)?,
+        };
         let (position, size) = ledger.bury(id, size);
         self.log.release(cause, position, size);
         Some(cause)

@@ -15,6 +15,8 @@ const TRAIL: usize = 64;
 const TICK: Duration = Duration::from_micros(3);
 /// Points that others may pass while a thread is held up for long.
 const LONG: u32 = 1_500;
+/// Numbers that places have: in each round those of one of them are slow.
+const PLACES: u64 = 12;
 /// So many sleeps of a thread one after the other, each until a time that has come, are no sleep any more.
 const MOST_SPINS: u32 = 5_000;
 
@@ -71,6 +73,8 @@ pub(super) struct Schedule {
     serials: u64,
     dice: u64,
     restlessness: u8,
+    /// Who comes by a place of this number is likely to be held up.
+    slow: u64,
     clock: Duration,
     began_ms: u64,
     wall_offset_ms: i64,
@@ -90,6 +94,7 @@ impl Schedule {
             serials: 0,
             dice: seed,
             restlessness: 64,
+            slow: 0,
             clock: Duration::ZERO,
             began_ms,
             wall_offset_ms: 0,
@@ -134,6 +139,7 @@ impl Schedule {
     pub(super) fn reseed(&mut self, seed: u64, restlessness: Restlessness) {
         self.dice = seed;
         self.restlessness = restlessness.0;
+        self.slow = self.throw() % PLACES;
     }
 
     pub(super) fn baton(&self, number: usize) -> Arc<Baton> {
@@ -213,10 +219,12 @@ impl Schedule {
         self.steps.steps += 1;
         self.mix(me as u64 ^ (place.len() as u64) << 32);
         let thrown = self.throw();
-        if !always && (thrown & 255) as u8 >= self.restlessness {
+        let is_slow = number(place) % PLACES == self.slow;
+        if !always && !is_slow && (thrown & 255) as u8 >= self.restlessness {
             return me;
         }
-        if !always && me != DRIVER && thrown >> 8 & 15 == 0 {
+        let lot = if is_slow { 1 } else { 15 };
+        if !always && me != DRIVER && thrown >> 8 & lot == 0 {
             // Held up for long: others may do much meanwhile.
             let long = TICK * ((thrown >> 12) as u32 % LONG);
             self.threads[me].state = State::Asleep(Sleep::Held(self.clock + long));
@@ -342,6 +350,11 @@ impl Schedule {
         self.dice = dice;
         thrown
     }
+}
+
+/// A place's number, the same in every process.
+fn number(place: &str) -> u64 {
+    place.bytes().fold(0, |number, byte| number.wrapping_mul(31).wrapping_add(byte.into()))
 }
 
 /// splitmix64.
