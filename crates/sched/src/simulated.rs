@@ -11,6 +11,7 @@ mod pool;
 mod schedule;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -123,6 +124,11 @@ impl Simulator {
     /// The last points passed, oldest first: thread and place.
     pub fn trail(&self) -> Vec<String> {
         self.0.schedule.lock().trail()
+    }
+
+    /// How often each point was passed.
+    pub fn places(&self) -> BTreeMap<&'static str, u64> {
+        self.0.schedule.lock().places()
     }
 
     /// What threads panicked with.

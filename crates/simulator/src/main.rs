@@ -1,6 +1,7 @@
 //! `script/simulate`: seeds one after the other until the time is over, or one of them.
 #![allow(clippy::print_stdout, reason = "a tool at a terminal")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -66,6 +67,7 @@ fn main() {
     let running = Arc::new(AtomicU64::new(options.seed));
     watch(Arc::clone(&running));
     let began = Instant::now();
+    let mut places: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut seed, mut runs, mut steps, mut messages, mut found) = (options.seed, 0, 0, 0, 0);
     while runs < options.runs && found < ENOUGH && began.elapsed() < Duration::from_secs(options.seconds) {
         running.store(seed, Ordering::SeqCst);
@@ -74,6 +76,7 @@ fn main() {
         runs += 1;
         steps += outcome.steps.steps;
         messages += outcome.messages;
+        outcome.places.iter().for_each(|(place, count)| *places.entry(*place).or_default() += count);
         if options.runs == 1 {
             println!("seed {seed}: {} rounds, {:?}", outcome.rounds, outcome.steps);
         }
@@ -91,6 +94,9 @@ fn main() {
         options.step,
         began.elapsed().as_secs_f64()
     );
+    if options.long {
+        places.iter().for_each(|(place, count)| println!("{count:10} {place}"));
+    }
     std::process::exit(i32::from(found > 0));
 }
 

@@ -157,7 +157,13 @@ impl Plan {
         let queues: Vec<Kind> = (0..QUEUES).map(|number| kind(number, dice)).collect();
         let memory = [0, 0, 4000, 50_000, 10_000_000][dice.place(5)];
         let count = 6 + dice.below(14);
-        let rounds = (0..count).map(|at| round(at, &harsh, dice)).collect();
+        let mut rounds = Vec::new();
+        for at in 0..count {
+            rounds.push(round(at, &harsh, dice));
+            if dice.chance(12) {
+                rounds.extend(churn(&harsh, dice));
+            }
+        }
         Plan { seed, queues, memory, rounds, followed: None }
     }
 }
@@ -221,6 +227,38 @@ fn round(at: u64, harsh: &Harsh, dice: &mut Dice) -> Round {
         beside.push(trouble(dice));
     }
     Round { seed, restless, works, beside, end: end(harsh, dice) }
+}
+
+/// Two queues whose messages lie side by side: one is emptied, again and again, while the other is read.
+fn churn(harsh: &Harsh, dice: &mut Dice) -> Vec<Round> {
+    let publish = |to: usize, count: u16, dice: &mut Dice| {
+        let size = [100, 1000, 3000][dice.place(3)];
+        Work::Publish { to: Some(to), count, size, persistent: true, priority: 0, ttl: None }
+    };
+    let calm = |works: Vec<(usize, Work)>, beside: Vec<Beside>, dice: &mut Dice| {
+        let restless = [8, 40, 100, 200][dice.place(4)];
+        Round { seed: dice.next(), restless, works, beside, end: End::Rest(0) }
+    };
+    let (kept, emptied) = if dice.chance(50) { (0, 1) } else { (1, 0) };
+    let mut fill = vec![(0, Work::Declare(0)), (0, Work::Declare(1))];
+    for _ in 0..1 + dice.below(4) {
+        fill.push((0, publish(emptied, 20, dice)));
+        fill.push((0, publish(kept, 5, dice)));
+    }
+    let mut rounds = vec![calm(fill, Vec::new(), dice)];
+    if harsh.disk && dice.chance(50) {
+        let flips = (0..3).map(|_| Beside::FlipBody(dice.next())).collect();
+        rounds.push(calm(Vec::new(), flips, dice));
+        let again = [(3, publish(emptied, 60, dice)), (3, Work::Purge(emptied))];
+        let works = again.iter().copied().cycle().take(12).collect();
+        let last = calm(works, vec![Beside::Reclaim(dice.next())], dice);
+        rounds.push(Round { end: End::Audit, ..last });
+    } else {
+        let get = Work::Get { queue: kept, count: 100, no_ack: dice.chance(50) };
+        let works = vec![(3, Work::Purge(emptied)), (1, get), (0, get)];
+        rounds.push(calm(works, vec![Beside::Reclaim(dice.next()), Beside::Reclaim(dice.next())], dice));
+    }
+    rounds
 }
 
 fn trouble(dice: &mut Dice) -> Beside {

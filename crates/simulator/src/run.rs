@@ -1,6 +1,6 @@
 //! Carries out a plan on a simulated machine, and judges by the model.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,6 +38,8 @@ pub struct Outcome {
     pub messages: u64,
     /// The last points that threads passed before the first finding.
     pub trail: Vec<String>,
+    /// How often each yield point was passed.
+    pub places: BTreeMap<&'static str, u64>,
     /// What became of the message that was followed.
     pub story: Vec<String>,
 }
@@ -75,6 +77,7 @@ pub fn run(plan: &Plan) -> Outcome {
             rounds,
             messages: 0,
             trail: machine.trail(),
+            places: machine.places(),
             story: Vec::new(),
         }
     })
@@ -169,7 +172,15 @@ impl Driver {
             self.desks.iter().for_each(|desk| desk.tell(Order::Quit));
             self.machine.settle();
         }
-        Outcome { findings, steps: self.machine.steps(), rounds, messages, trail: self.trail, story }
+        Outcome {
+            findings,
+            steps: self.machine.steps(),
+            rounds,
+            messages,
+            trail: self.trail,
+            places: self.machine.places(),
+            story,
+        }
     }
 
     /// A life of the node begins.
@@ -415,7 +426,7 @@ impl Driver {
     fn check_size(&mut self) {
         let Some(node) = &self.node else { return };
         let (segments, live) = node.log_size();
-        let most = 6 + self.flips + 3 * live / self.settings.segment_bytes;
+        let most = FEW_SEGMENTS + self.flips + 4 * live / self.settings.segment_bytes;
         if segments > most {
             self.find(format!("the logs have {segments} segments for {live} bytes that live"));
         }

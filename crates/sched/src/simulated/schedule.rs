@@ -1,6 +1,6 @@
 //! Who goes on: the simulated threads, why they sleep, the dice and the clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +82,7 @@ pub(super) struct Schedule {
     work: u64,
     steps: Steps,
     trail: VecDeque<(Arc<str>, &'static str)>,
+    places: BTreeMap<&'static str, u64>,
     panics: Vec<String>,
     stuck: Option<Stuck>,
 }
@@ -101,6 +102,7 @@ impl Schedule {
             work: 0,
             steps: Steps::default(),
             trail: VecDeque::with_capacity(TRAIL),
+            places: BTreeMap::new(),
             panics: Vec::new(),
             stuck: None,
         }
@@ -178,6 +180,10 @@ impl Schedule {
         self.trail.iter().map(|(who, place)| format!("{who}: {place}")).collect()
     }
 
+    pub(super) fn places(&self) -> BTreeMap<&'static str, u64> {
+        self.places.clone()
+    }
+
     pub(super) fn panics(&self) -> Vec<String> {
         self.panics.clone()
     }
@@ -210,6 +216,7 @@ impl Schedule {
     /// The thread came by a point; returns who goes on.
     pub(super) fn pass_point(&mut self, me: usize, place: &'static str, always: bool) -> usize {
         self.threads[me].place = place;
+        *self.places.entry(place).or_default() += 1;
         if self.trail.len() == TRAIL {
             self.trail.pop_front();
         }
