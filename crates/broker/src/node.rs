@@ -60,13 +60,20 @@ pub enum NodeError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// A vhost's log cannot be opened.
-    #[error("cannot open the vhost '{vhost}': {source}")]
+    #[error("cannot open the vhost '{vhost}': {source}{}", way_on(source))]
     Log {
         /// The vhost.
         vhost: String,
         /// What is wrong with its log.
         source: journal::Error,
     },
+}
+
+fn way_on(error: &journal::Error) -> &'static str {
+    match error.is_of_files() {
+        true => ". Put the right files back; `aileron repair` tells how to go on without",
+        false => "",
+    }
 }
 
 impl Node {

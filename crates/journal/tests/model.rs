@@ -6,9 +6,9 @@ mod support;
 use std::collections::{HashMap, HashSet};
 
 use journal::fault::{Crash, FaultyStorage};
-use journal::{Config, Position};
+use journal::{Config, Error, Position};
 use proptest::prelude::*;
-use support::{Owner, body, silent, small};
+use support::{Owner, base_of, body, segments, silent, small};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -30,6 +30,8 @@ enum Step {
     /// The next sync fails; then the process is restarted, or the machine goes down.
     FailSync(Crash),
     Close,
+    /// The process is killed, and a segment's file taken away.
+    TakeAway(usize),
 }
 
 fn crash() -> impl Strategy<Value = Crash> {
@@ -55,6 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => crash().prop_map(Step::Crash),
         1 => crash().prop_map(Step::FailSync),
         1 => Just(Step::Close),
+        1 => any::<usize>().prop_map(Step::TakeAway),
     ]
 }
 
@@ -99,7 +102,8 @@ impl Model {
                 // No sync of something earlier must meet the fault.
                 self.owner.journal.sync().expect("syncs");
                 self.disk.fail_sync(1);
-                self.publish(10, 100);
+                // The manifest's may have met it already.
+                let _ = self.try_publish(10, 100);
                 let durable = self.owner.journal.durable();
                 assert!(self.owner.journal.sync().is_err(), "a failed sync is never success");
                 assert!(self.owner.publish(b"", b"").is_err(), "failed for good");
@@ -110,16 +114,42 @@ impl Model {
                 self.owner.journal.close().expect("closes");
                 self.crash(Crash::PowerAll);
             }
+            Step::TakeAway(which) => self.take_away(which),
         }
     }
 
+    fn take_away(&mut self, which: usize) {
+        let durable = self.owner.journal.durable();
+        self.disk = self.disk.crash(Crash::Process);
+        let files = segments(&self.disk);
+        if let Some(file) = files.get(which % files.len().max(1)) {
+            let bytes = self.disk.bytes(file).expect("there");
+            self.disk.take_away(file);
+            match Owner::open(&self.disk, self.config, silent()) {
+                Ok(_) => {
+                    let listed = base_of(file) < durable;
+                    assert!(!listed, "opened without {}", file.display());
+                }
+                Err(Error::Missing { path, .. }) => assert_eq!(path, *file),
+                Err(error) => panic!("{error}"),
+            }
+            self.disk.put(file, bytes);
+        }
+        self.reopened(durable, Crash::Process);
+    }
+
     fn publish(&mut self, index: usize, len: usize) {
+        self.try_publish(index, len).expect("appends");
+    }
+
+    fn try_publish(&mut self, index: usize, len: usize) -> Result<(), Error> {
         self.next += 1;
         let (index, body) = (body(self.next, index), body(self.next + 7, len));
-        let (id, end) = self.owner.publish(&index, &body).expect("appends");
+        let (id, end) = self.owner.publish(&index, &body)?;
         assert!(self.contents.insert(id, (index, body)).is_none_or(|_| !self.alive.contains_key(&id)));
         self.acked.remove(&id);
         self.alive.insert(id, end);
+        Ok(())
     }
 
     fn ack(&mut self, count: usize, from: usize) {
@@ -139,6 +169,10 @@ impl Model {
     fn crash(&mut self, how: Crash) {
         let durable = self.owner.journal.durable();
         self.disk = self.disk.crash(how);
+        self.reopened(durable, how);
+    }
+
+    fn reopened(&mut self, durable: Position, how: Crash) {
         self.owner = Owner::open(&self.disk, self.config, silent()).expect("opens after a crash");
         let live = &self.owner.live;
         for (id, end) in &self.alive {
