@@ -174,6 +174,7 @@ impl Survey {
         }
         // One at most: its name was there, and the machine went down before its entry was.
         let next = image.listed.last_key_value().map_or(0, |(_, newest)| newest.end());
+        let newer = self.found.iter().filter(|found| found.base >= next).count();
         for found in &self.found {
             let path = found.path.clone();
             let is_another = |tag: u32| found.tag.is_some_and(|found| tag != 0 && found != tag);
@@ -183,7 +184,7 @@ impl Survey {
                     refusals.push(Error::Foreign { path, why });
                 }
                 (Some(_), _) => {}
-                (None, Some(_)) if found.base == next => self.unlisted = Some(found.listed()),
+                (None, Some(_)) if found.base >= next && newer == 1 => self.unlisted = Some(found.listed()),
                 (None, _) => {
                     let why = "the manifest does not list it: is the manifest an older one?";
                     refusals.push(Error::Foreign { path, why });

@@ -227,6 +227,8 @@ struct Promised {
 
 /// Publishes, acknowledges and reclaims, over many segments, until the disk is gone.
 fn life(owner: &mut Owner, promised: &mut Promised) -> Result<(), Error> {
+    // Too large for the segment that would be the first.
+    publish(owner, &mut promised.contents, 9000, 20_000)?;
     for round in 0..8 {
         let mut ids = Vec::new();
         for n in 0..30 {
