@@ -12,7 +12,7 @@ use journal::Event;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::access::{Access, AccessError};
+use crate::access::{Access, AccessError, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
@@ -47,6 +47,13 @@ pub(crate) struct Node {
     pub(crate) ended: Notify,
     /// Somebody asked the node to end.
     pub(crate) stop: Notify,
+}
+
+/// What is defined at one moment.
+pub(crate) struct Defined {
+    pub(crate) definitions: Definitions,
+    /// The vhosts with their numbers.
+    pub(crate) vhosts: Vec<(Arc<Vhost>, u64)>,
 }
 
 /// Why a node does not start, or a vhost not open.
@@ -144,6 +151,20 @@ impl Node {
             return Err(error.into());
         }
         self.open_vhost(name, &folder)
+    }
+
+    /// The definitions, and every vhost that they name, with its number. One that is being deleted is in neither.
+    pub(crate) fn defined(&self) -> Result<Defined, AccessError> {
+        let _one_at_a_time = self.making_vhosts.lock();
+        let mut definitions = self.access.copy()?;
+        let mut vhosts = Vec::new();
+        for (name, number) in definitions.vhosts()? {
+            match self.vhost(&name) {
+                Some(vhost) => vhosts.push((vhost, number)),
+                None => definitions.drop_vhost(&name),
+            }
+        }
+        Ok(Defined { definitions, vhosts })
     }
 
     /// Ends a vhost: its connections, its log, its definition.

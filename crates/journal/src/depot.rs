@@ -106,11 +106,18 @@ impl Depot {
         let number = name.strip_suffix(".spare").and_then(|digits| u64::from_str_radix(digits, 16).ok());
         self.next_spare.fetch_max(number.unwrap_or(0).saturating_add(1), Ordering::Relaxed);
         let mut spares = self.spares.lock();
-        let wanted = len == self.config.segment_bytes && spares.len() < self.config.spare_segments;
+        let path = self.dir.join(name);
+        let wanted = len == self.config.segment_bytes
+            && spares.len() < self.config.spare_segments
+            && self.is_ours_alone(&path);
         if wanted {
-            spares.push(Spare { path: self.dir.join(name), prewritten: false });
+            spares.push(Spare { path, prewritten: false });
         }
         wanted
+    }
+
+    pub(crate) fn log(&self) -> [u8; 16] {
+        self.log
     }
 
     pub(crate) fn spares(&self) -> usize {
@@ -183,7 +190,7 @@ impl Depot {
 
     fn list(&self, segment: &Segment) -> Result<(), Trouble> {
         match self.config.durable {
-            true => self.manifest(|manifest| manifest.add(listed(segment))),
+            true => self.manifest(|manifest| manifest.add(Listed::of(segment))),
             false => Ok(()),
         }
     }
@@ -218,7 +225,7 @@ impl Depot {
             // By the manifest's word it is gone, whatever happens now; the next start looks after the file.
             Ok(self.clear_away(segment).unwrap_or_else(|trouble| {
                 tracing::warn!(reason = trouble.text, "a retired segment's file stays until the next start");
-                manifest.linger(listed(segment));
+                manifest.linger(Listed::of(segment));
                 None
             }))
         })
@@ -228,7 +235,8 @@ impl Depot {
         let path = segment_path(&self.dir, segment.base);
         let again = segment.capacity == self.config.segment_bytes
             && !segment.damaged
-            && self.spares() < self.config.spare_segments;
+            && self.spares() < self.config.spare_segments
+            && self.is_ours_alone(&path);
         if !again {
             self.storage.remove(&path).map_err(Trouble::on("remove", &path))?;
             return Ok(None);
@@ -236,6 +244,11 @@ impl Depot {
         let spare = self.spare_path();
         self.storage.rename(&path, &spare).map_err(Trouble::on("rename", &path))?;
         Ok(Some(Spare { path: spare, prewritten: true }))
+    }
+
+    /// Whether no snapshot, and no copy made by somebody with links, has the file too: another life would change it there.
+    fn is_ours_alone(&self, path: &Path) -> bool {
+        self.storage.links(path).is_ok_and(|links| links == 1)
     }
 
     pub(crate) fn put_back(&self, spare: Spare) {
@@ -248,8 +261,4 @@ impl Depot {
             false => Ok(()),
         }
     }
-}
-
-fn listed(segment: &Segment) -> Listed {
-    Listed { base: segment.base, capacity: segment.capacity, tag: segment.tag.unwrap_or_default() }
 }

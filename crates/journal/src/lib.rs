@@ -8,8 +8,8 @@
 //!
 //! The tour: `journal` is the front door, `pending` the memory that appenders fill, `writer` the thread that
 //! empties it, `table` what is known of each segment, `depot` where files come from and go to, `manifest` which must be
-//! there, `survey`, `recovery` and `scan` the way back after a stop, `examine` a look from outside, `read` and `reclaim`
-//! the rest of the door. `record`, `segment`, `footer` and `manifest` are the format, which docs/journal.md writes down
+//! there, `survey`, `recovery` and `scan` the way back after a stop, `examine` a look from outside, `read`, `reclaim`
+//! and `snapshot` the rest of the door. `record`, `segment`, `footer` and `manifest` are the format, which docs/journal.md writes down
 //! with its invariants. [`Storage`] is the seam to the disk; the feature `fault` adds one in memory that tears writes,
 //! fills up and fails on demand.
 //!
@@ -35,6 +35,7 @@ mod recovery;
 mod scan;
 mod segment;
 mod shared;
+mod snapshot;
 mod storage;
 mod survey;
 mod table;
@@ -54,5 +55,6 @@ pub use record::{AUXILIARY, BODY_MAX, Entry, INDEX_MAX, Record};
 pub use recovery::Recovery;
 pub use segment::{FORMAT_VERSION, SegmentId};
 pub use shared::{Event, State};
+pub use snapshot::{Copied, Snapshot};
 pub use storage::{DiskStorage, Storage, StorageFile};
 pub use survey::Refusal;

@@ -16,6 +16,7 @@ use crate::Position;
 use crate::error::Error;
 use crate::segment::FORMAT_VERSION;
 use crate::storage::{Storage, StorageFile};
+use crate::table::Segment;
 
 /// The file's name in the journal's folder.
 const NAME: &str = "manifest";
@@ -46,6 +47,11 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
+    pub(crate) fn of(segment: &Segment) -> Listed {
+        let (base, capacity) = (segment.base, segment.capacity);
+        Listed { base, capacity, tag: segment.tag.unwrap_or_default() }
+    }
+
     pub(crate) fn end(&self) -> Position {
         self.base.saturating_add(self.capacity)
     }

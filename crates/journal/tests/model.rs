@@ -4,6 +4,8 @@
 mod support;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Config, Error, Position};
@@ -32,6 +34,7 @@ enum Step {
     Close,
     /// The process is killed, and a segment's file taken away.
     TakeAway(usize),
+    Snapshot,
 }
 
 fn crash() -> impl Strategy<Value = Crash> {
@@ -58,6 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => crash().prop_map(Step::FailSync),
         1 => Just(Step::Close),
         1 => any::<usize>().prop_map(Step::TakeAway),
+        2 => Just(Step::Snapshot),
     ]
 }
 
@@ -72,6 +76,9 @@ struct Model {
     /// Acked, with the end of the ack.
     acked: HashMap<Position, Position>,
     next: u64,
+    /// The newest snapshot: what was in the log then.
+    copy: HashMap<Position, (Vec<u8>, Vec<u8>)>,
+    copies: usize,
 }
 
 impl Model {
@@ -79,7 +86,7 @@ impl Model {
         let disk = FaultyStorage::new();
         let owner = Owner::open(&disk, config, silent()).expect("opens");
         let (contents, alive, acked) = Default::default();
-        Model { disk, config, owner, contents, alive, acked, next: 0 }
+        Model { disk, config, owner, contents, alive, acked, next: 0, copy: HashMap::new(), copies: 0 }
     }
 
     fn apply(&mut self, step: &Step) {
@@ -115,7 +122,41 @@ impl Model {
                 self.crash(Crash::PowerAll);
             }
             Step::TakeAway(which) => self.take_away(which),
+            Step::Snapshot => self.snapshot(),
         }
+    }
+
+    fn copy_dir(&self) -> PathBuf {
+        PathBuf::from(format!("/copy{}", self.copies))
+    }
+
+    fn snapshot(&mut self) {
+        self.check_copy();
+        self.copies += 1;
+        let _ = self.owner.journal.snapshot().write_to(&self.copy_dir()).expect("copied");
+        let live = self.owner.live.keys().map(|id| (*id, self.contents[id].clone()));
+        self.copy = live.collect();
+        if self.next.is_multiple_of(2) {
+            self.check_copy();
+        }
+    }
+
+    /// The newest snapshot is what it was, whatever became of the log, and goes on by itself.
+    fn check_copy(&self) {
+        if self.copies == 0 {
+            return;
+        }
+        let disk = Arc::new(self.disk.clone());
+        let mut copy = Owner::open_in(&self.copy_dir(), disk, self.config, silent()).expect("the copy opens");
+        let live: HashSet<_> = copy.live.keys().copied().collect();
+        assert_eq!(live, self.copy.keys().copied().collect::<HashSet<_>>());
+        copy.verify(&self.copy);
+        // Nothing of it may be seen by the log, nor by the copy the next time: it is taken back.
+        let (id, _) = copy.publish(b"own", &body(1, 3000)).expect("appends");
+        copy.journal.sync().expect("syncs");
+        copy.ack(&[id]).expect("appends");
+        copy.reclaim().expect("reclaims");
+        copy.journal.close().expect("closes");
     }
 
     fn take_away(&mut self, which: usize) {
@@ -182,6 +223,7 @@ impl Model {
             assert!(*end > durable || !live.contains_key(id), "durably acked message {id} is back ({how:?})");
         }
         self.owner.verify(&self.contents);
+        self.check_copy();
         // What came back is what there is now, all of it durable.
         self.alive = live.keys().map(|id| (*id, 0)).collect();
         self.acked.retain(|id, _| !self.alive.contains_key(id));

@@ -26,6 +26,11 @@ impl Cut {
         self.keeps_names.store(keeps, Ordering::SeqCst);
     }
 
+    /// From now on so many.
+    pub(crate) fn reset(&self, steps: i64) {
+        self.left.store(steps, Ordering::SeqCst);
+    }
+
     /// Whether it came to that.
     pub(crate) fn is_reached(&self) -> bool {
         self.left.load(Ordering::SeqCst) < 0
@@ -74,6 +79,15 @@ impl Storage for Cut {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.unname(path)?;
         self.disk.remove(path)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        self.disk.link(from, to)
+    }
+
+    fn links(&self, path: &Path) -> io::Result<u64> {
+        self.disk.links(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

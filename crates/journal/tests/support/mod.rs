@@ -21,7 +21,8 @@ pub(crate) fn small() -> Config {
 
 /// The segment files, in order of base.
 pub(crate) fn segments(disk: &FaultyStorage) -> Vec<PathBuf> {
-    disk.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "seg")).collect()
+    let is_segment = |path: &PathBuf| path.starts_with(DIR) && path.extension().is_some_and(|e| e == "seg");
+    disk.paths().into_iter().filter(is_segment).collect()
 }
 
 /// The first position in a segment file.
@@ -69,6 +70,15 @@ impl Owner {
         config: Config,
         listener: Listener,
     ) -> Result<Owner, Error> {
+        Owner::open_in(Path::new(DIR), storage, config, listener)
+    }
+
+    pub(crate) fn open_in(
+        dir: &Path,
+        storage: Arc<dyn Storage>,
+        config: Config,
+        listener: Listener,
+    ) -> Result<Owner, Error> {
         let mut live: BTreeMap<Position, Place> = BTreeMap::new();
         let mut dead = Vec::new();
         let mut at = 0;
@@ -89,7 +99,7 @@ impl Owner {
                 }
             }
         };
-        let (journal, recovery) = Journal::open(Path::new(DIR), storage, config, &mut visit, listener)?;
+        let (journal, recovery) = Journal::open(dir, storage, config, &mut visit, listener)?;
         journal.release_many(Cause::replayed(), &dead);
         Ok(Owner { journal, recovery, live })
     }
