@@ -12,7 +12,7 @@ use journal::Event;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::access::{Access, AccessError};
+use crate::access::{Access, AccessError, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
@@ -49,6 +49,13 @@ pub(crate) struct Node {
     pub(crate) stop: Notify,
 }
 
+/// What is defined at one moment.
+pub(crate) struct Defined {
+    pub(crate) definitions: Definitions,
+    /// The vhosts with their numbers.
+    pub(crate) vhosts: Vec<(Arc<Vhost>, u64)>,
+}
+
 /// Why a node does not start, or a vhost not open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,13 +67,20 @@ pub enum NodeError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// A vhost's log cannot be opened.
-    #[error("cannot open the vhost '{vhost}': {source}")]
+    #[error("cannot open the vhost '{vhost}': {source}{}", way_on(source))]
     Log {
         /// The vhost.
         vhost: String,
         /// What is wrong with its log.
         source: journal::Error,
     },
+}
+
+fn way_on(error: &journal::Error) -> &'static str {
+    match error.is_of_files() {
+        true => ". Put the right files back; `aileron repair` tells how to go on without",
+        false => "",
+    }
 }
 
 impl Node {
@@ -137,6 +151,20 @@ impl Node {
             return Err(error.into());
         }
         self.open_vhost(name, &folder)
+    }
+
+    /// The definitions, and every vhost that they name, with its number. One that is being deleted is in neither.
+    pub(crate) fn defined(&self) -> Result<Defined, AccessError> {
+        let _one_at_a_time = self.making_vhosts.lock();
+        let mut definitions = self.access.copy()?;
+        let mut vhosts = Vec::new();
+        for (name, number) in definitions.vhosts()? {
+            match self.vhost(&name) {
+                Some(vhost) => vhosts.push((vhost, number)),
+                None => definitions.drop_vhost(&name),
+            }
+        }
+        Ok(Defined { definitions, vhosts })
     }
 
     /// Ends a vhost: its connections, its log, its definition.
