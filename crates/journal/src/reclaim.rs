@@ -73,6 +73,12 @@ impl Journal {
         segment_entries(&*file, &path, &found, visit).map_err(Error::io("read", &path))
     }
 
+    /// Whether a live record lies in this segment, by the releases so far. A record that was damaged when the journal was
+    /// opened, and so never shown, is none.
+    pub fn is_live(&self, segment: SegmentId) -> bool {
+        self.shared().table.at(segment.0).is_some_and(|found| found.live() > 0)
+    }
+
     /// Something live in this segment cannot be read, so that it cannot be emptied: [`victim`](Self::victim) passes over
     /// it until nothing in it is needed any more. True the first time since the journal was opened.
     pub fn set_aside(&self, segment: SegmentId) -> bool {

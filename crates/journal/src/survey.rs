@@ -215,7 +215,8 @@ fn accept(header: &Header, path: &Path, log: [u8; 16], scratch: bool) -> Result<
     if header.version > FORMAT_VERSION {
         return Err(Error::NewerFormat { path, found: header.version, known: FORMAT_VERSION });
     }
-    if header.log != log {
+    // Scratch of earlier lives goes, whichever they were: a power cut may have left some of each.
+    if header.log != log && !scratch {
         return Err(Error::Foreign { path, why: "its header names another journal" });
     }
     match (header.scratch, scratch) {

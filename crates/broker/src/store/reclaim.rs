@@ -57,12 +57,13 @@ impl Store {
                 // One bad place keeps its own segment from being given back, and no other.
                 Err(Stuck::Unreadable(_)) if fault::is_back("damage-ends-reclaim") => return Ok(()),
                 Err(Stuck::Unreadable(error)) => {
-                    if self.log.set_aside(segment) {
-                        tracing::error!(
-                            %error,
-                            "a message cannot be read: its part of the log stays until the message is consumed or purged"
-                        );
+                    if !self.log.set_aside(segment) {
+                        return Ok(());
                     }
+                    tracing::error!(
+                        %error,
+                        "a message cannot be read: its part of the log stays until the message is consumed or purged"
+                    );
                 }
                 Err(Stuck::Log(error @ journal::Error::Full(_))) => {
                     self.retire_dead();
@@ -151,6 +152,8 @@ impl Store {
         }
         let body = match log.read(record.position) {
             Ok(body) => body,
+            // It was damaged at the start already, and nobody has it.
+            Err(journal::Error::Damaged(_)) if !log.is_live(segment) => return Ok(()),
             Err(error @ journal::Error::Damaged(_)) => return Err(Stuck::Unreadable(error)),
             Err(error) => return Err(error.into()),
         };
