@@ -229,7 +229,7 @@ impl Depot {
             // By the manifest's word it is gone, whatever happens now; the next start looks after the file.
             Ok(self.clear_away(segment).unwrap_or_else(|trouble| {
                 tracing::warn!(reason = trouble.text, "a retired segment's file stays until the next start");
-                manifest.linger(Listed::of(segment));
+                manifest.linger(segment.base);
                 None
             }))
         })

@@ -40,7 +40,7 @@ impl Journal {
         }
         if !survey.refusals.is_empty() {
             // By the old manifest's word, while it is there.
-            for (name, _) in &survey.retired {
+            for (_, name) in &survey.retired {
                 storage.remove(&dir.join(name)).map_err(Error::io("remove", &dir.join(name)))?;
             }
             storage.sync_dir(dir).map_err(Error::io("sync", dir))?;

@@ -234,8 +234,8 @@ impl Manifest {
     }
 
     /// The file of a removed segment could not be removed.
-    pub(crate) fn linger(&mut self, entry: Listed) {
-        self.lingering.push(entry);
+    pub(crate) fn linger(&mut self, base: Position) {
+        self.lingering.push(Listed { base, capacity: 0, tag: 0 });
     }
 
     /// Forgets the removed ones whose files are gone, of which it makes sure.

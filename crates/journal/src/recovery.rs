@@ -124,9 +124,14 @@ fn manifest(
         };
     };
     let mut manifest = Manifest::resume(dir, storage.clone(), image)?;
-    for (name, _) in &survey.retired {
-        tracing::info!(file = name, "a segment that was retired before the stop is removed");
-        storage.remove(&dir.join(name))?;
+    for &(base, ref name) in &survey.retired {
+        match storage.remove(&dir.join(name)) {
+            Ok(()) => tracing::info!(file = name, "a segment that was retired before the stop is removed"),
+            Err(error) => {
+                tracing::warn!(file = name, %error, "a retired segment's file cannot be removed");
+                manifest.linger(base);
+            }
+        }
     }
     if let Some(newest) = survey.unlisted {
         manifest.make_room(1)?;

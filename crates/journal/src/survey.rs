@@ -40,8 +40,8 @@ pub(crate) struct Survey {
     /// By base.
     pub(crate) found: Vec<Found>,
     pub(crate) manifest: Option<Image>,
-    /// Names and lengths of files whose segments were retired.
-    pub(crate) retired: Vec<(String, u64)>,
+    /// Segments that were retired and whose files are there, by base and name.
+    pub(crate) retired: Vec<(Position, String)>,
     /// The newest segment, where its entry in the manifest did not come to be.
     pub(crate) unlisted: Option<Listed>,
     /// Why the journal cannot be opened.
@@ -112,7 +112,7 @@ impl Survey {
         for (name, len) in files {
             let Some(base) = base_in_name(name) else { continue };
             match &self.manifest {
-                Some(image) if image.removed.contains(&base) => self.retired.push((name.clone(), *len)),
+                Some(image) if image.removed.contains(&base) => self.retired.push((base, name.clone())),
                 _ => bases.push((base, *len)),
             }
         }

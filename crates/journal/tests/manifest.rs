@@ -138,15 +138,7 @@ fn a_segment_that_does_not_belong_is_noticed() {
     let retired = segments(&disk)[0].clone();
     let bytes = disk.bytes(&retired).expect("there");
     let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
-    for n in 0..6000 {
-        owner.publish(&body(n, 24), &body(n, 500)).expect("taken");
-        if n % 100 == 0 {
-            let all: Vec<_> = owner.live.keys().copied().collect();
-            owner.ack(&all).expect("acks");
-            owner.journal.sync().expect("syncs");
-            owner.reclaim().expect("reclaims");
-        }
-    }
+    churn(&mut owner, &mut Contents::new());
     owner.journal.close().expect("closes");
     drop(owner);
     let one = segments(&disk)[0].clone();
@@ -319,6 +311,20 @@ fn a_full_disk_never_waits_for_the_manifest() {
     assert_eq!(after.live.len(), owner.live.len());
 }
 
+/// Fills and empties so many segments that the manifest is written anew more than once.
+fn churn(owner: &mut Owner, contents: &mut Contents) {
+    for n in 0..6000 {
+        publish(owner, contents, n, 500).expect("taken");
+        if n % 100 == 0 {
+            let all: Vec<_> = owner.live.keys().copied().collect();
+            owner.ack(&all).expect("acks");
+            owner.journal.sync().expect("syncs");
+            owner.reclaim().expect("reclaims");
+        }
+    }
+    owner.journal.sync().expect("syncs");
+}
+
 #[test]
 fn a_retired_segment_whose_file_could_not_be_removed_stays_known() {
     let disk = FaultyStorage::new();
@@ -335,17 +341,15 @@ fn a_retired_segment_whose_file_could_not_be_removed_stays_known() {
     owner.empty(victim).expect("nothing to copy");
     owner.journal.retire(victim).expect("the manifest's word counts");
     cut.keep_names(false);
-    // Over more than one new manifest.
-    for n in 0..6000 {
-        publish(&mut owner, &mut contents, n, 500).expect("taken");
-        if n % 100 == 0 {
-            let all: Vec<_> = owner.live.keys().copied().collect();
-            owner.ack(&all).expect("acks");
-            owner.journal.sync().expect("syncs");
-            owner.reclaim().expect("reclaims");
-        }
-    }
-    owner.journal.sync().expect("syncs");
+    churn(&mut owner, &mut contents);
+    assert!(disk.bytes(&stays).is_some());
+    // Nor can it at the next start, nor over more than one new manifest from there.
+    let disk = disk.crash(Crash::PowerAll);
+    let cut = Cut::after(&disk, i64::MAX);
+    cut.keep_names(true);
+    let mut owner = Owner::open_on(Arc::new(cut.clone()), small(), silent()).expect("opens");
+    cut.keep_names(false);
+    churn(&mut owner, &mut contents);
     assert!(disk.bytes(&stays).is_some());
     let disk = disk.crash(Crash::PowerAll);
     let after = Owner::open(&disk, small(), silent()).expect("opens");
