@@ -9,7 +9,8 @@ use sched::{Thread, fault};
 use crate::Position;
 use crate::config::Config;
 use crate::error::Error;
-use crate::pending::{Appended, LARGE};
+use crate::group::Group;
+use crate::pending::{Appended, LARGE, needs};
 use crate::record::{AUXILIARY, Draft, Entry, Record};
 use crate::recovery::{Opened, Recovery, recover};
 use crate::segment::SegmentId;
@@ -119,25 +120,46 @@ impl Journal {
         let draft = Draft::new(record, id)?;
         let large = (draft.size as usize >= LARGE).then(|| {
             let mut bytes = Vec::with_capacity(draft.size as usize);
-            draft.put(0, 0, &mut bytes);
+            draft.lay_out(&mut bytes);
             bytes
         });
         let no_reserve = fault::is_back("retire-waits-for-all");
         let mut pending = shared.pending.lock();
         // Asked again under the lock: a closing journal takes what is pending only once.
         match shared.refusal() {
-            Err(Error::Full(_)) if spared && pending.fits(&draft) => {}
+            Err(Error::Full(_)) if spared && pending.fits(needs(&draft)) => {}
             // Giving space back must not need space that nobody kept.
             Err(Error::Full(_)) if reserved && shared.reserve_is_free(&pending) && !no_reserve => {}
             Err(error) => return Err(error),
             Ok(()) => {}
         }
-        let appended = pending.append(&draft, large, &shared.table);
+        let appended = pending.append(&draft, large, &shared.table, self.durable());
         drop(pending);
         if id.is_some() {
             shared.copied_bytes.fetch_add(u64::from(appended.size), Ordering::AcqRel);
         }
         shared.appended(u64::from(appended.size));
+        Ok(appended)
+    }
+
+    /// Takes a group in, as `append` does a record: all of it is there after a crash, or nothing. The result has its
+    /// records in their order; `end` is that of the group for all of them. While the disk is full only a group of
+    /// auxiliary records is taken, as far as it fits into the open segment.
+    pub fn append_group(&self, group: Group<'_>) -> Result<Vec<Appended>, Error> {
+        let shared = &*self.0.shared;
+        let size = group.bytes.len() as u64;
+        let mut pending = shared.pending.lock();
+        match shared.refusal() {
+            Err(Error::Full(_))
+                if group.is_auxiliary()
+                    && !shared.stalled.load(Ordering::Acquire)
+                    && pending.fits(group.needs()) => {}
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+        let appended = pending.append_group(group, &shared.table, self.durable());
+        drop(pending);
+        shared.appended(size);
         Ok(appended)
     }
 

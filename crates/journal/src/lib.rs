@@ -9,7 +9,7 @@
 //! The tour: `journal` is the front door, `pending` the memory that appenders fill, `writer` the thread that
 //! empties it, `table` what is known of each segment, `depot` where files come from and go to, `manifest` which must be
 //! there, `survey`, `recovery` and `scan` the way back after a stop, `examine` a look from outside, `read`, `reclaim`
-//! and `snapshot` the rest of the door. `record`, `segment`, `footer` and `manifest` are the format, which docs/journal.md writes down
+//! and `snapshot` the rest of the door, `group` records that count as a whole. `record`, `segment`, `footer` and `manifest` are the format, which docs/journal.md writes down
 //! with its invariants. [`Storage`] is the seam to the disk; the feature `fault` adds one in memory that tears writes,
 //! fills up and fails on demand.
 //!
@@ -24,6 +24,7 @@ mod examine;
 #[cfg(any(test, feature = "fault"))]
 pub mod fault;
 mod footer;
+mod group;
 mod journal;
 mod manifest;
 mod pending;
@@ -47,6 +48,7 @@ pub type Position = u64;
 pub use cause::Cause;
 pub use config::Config;
 pub use error::{Damage, Error};
+pub use group::{GROUP_MAX, Group};
 pub use journal::{Journal, Stats};
 pub use pending::Appended;
 pub use pins::Pins;

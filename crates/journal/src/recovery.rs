@@ -32,6 +32,9 @@ pub struct Recovery {
     pub segments: u64,
     /// Unreadable parts that were skipped, with file and offset. Everything around them was replayed.
     pub damages: Vec<Damage>,
+    /// Unreadable parts of what a power cut tore and nobody had been told is on disk: no damage. Everything around them
+    /// was replayed, but for groups that they tore.
+    pub unsynced: Vec<Damage>,
     /// The last write, cut off because it was not finished: expected after a crash, and confirmed to nobody.
     pub torn_tail: Option<Damage>,
     /// Time it took.
@@ -207,7 +210,7 @@ impl Replay<'_> {
             footer.push(offset, entry);
             tallies.push(Tally::of(entry));
         })?;
-        let sound = tag.is_some() && done.damages.is_empty();
+        let sound = tag.is_some() && done.is_sound();
         let whole = sound
             && done.torn.is_none()
             && claimed.is_some_and(|claimed| claimed.is_for(tallies.len() as u64, done.end));
@@ -244,13 +247,17 @@ impl Replay<'_> {
         if found.header.is_none() {
             recovery.damages.push(damage(0, HEADER_BLOCK, "segment header fails its checksum"));
         }
-        if !last {
+        // A file that a power cut tore got no index: the log went on in the next one.
+        let was_torn = !done.unsynced.is_empty() && done.damages.is_empty();
+        if !last && !was_torn {
             let what = "segment index is unreadable: its records were read one by one";
             recovery.damages.push(damage(found.span.saturating_sub(TRAILER), TRAILER, what));
         }
         recovery.damages.extend(done.damages);
+        recovery.unsynced.extend(done.unsynced);
         match done.torn {
             Some(torn) if last && sound => recovery.torn_tail = Some(torn),
+            torn if was_torn => recovery.unsynced.extend(torn),
             torn => recovery.damages.extend(torn),
         }
     }
