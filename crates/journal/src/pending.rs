@@ -137,7 +137,12 @@ impl Pending {
     }
 
     /// Takes a group in, all of it into one segment.
-    pub(crate) fn append_group(&mut self, group: Group<'_>, table: &Table, durable: Position) -> Vec<Appended> {
+    pub(crate) fn append_group(
+        &mut self,
+        group: Group<'_>,
+        table: &Table,
+        durable: Position,
+    ) -> Vec<Appended> {
         if !self.fits(group.needs()) {
             self.roll(group.needs(), table);
         }

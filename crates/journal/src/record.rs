@@ -218,7 +218,9 @@ impl Head {
 
     /// Whether the lengths are ones that this release writes.
     pub(crate) fn is_sane(&self) -> bool {
-        self.index_len as usize <= INDEX_MAX && self.body_len as usize <= BODY_MAX && self.flags & !(COPY | MORE | PART) == 0
+        self.index_len as usize <= INDEX_MAX
+            && self.body_len as usize <= BODY_MAX
+            && self.flags & !(COPY | MORE | PART) == 0
     }
 
     /// Whether `body` is what was written.

@@ -72,9 +72,6 @@ pub(crate) struct Shared {
     pub(crate) durable: AtomicU64,
     /// Base of the newest segment that has a file.
     pub(crate) active: AtomicU64,
-    /// No segment is retired before the log is durable up to here: see
-    /// [`Journal::retire_after`](crate::Journal::retire_after).
-    pub(crate) retire_after: AtomicU64,
     /// Bytes of relocated copies since the last retirement.
     pub(crate) copied_bytes: AtomicU64,
     pub(crate) sleep: AtomicU8,
@@ -122,7 +119,6 @@ impl Shared {
             requested: AtomicU64::new(0),
             durable: AtomicU64::new(end),
             active: AtomicU64::new(from.active),
-            retire_after: AtomicU64::new(0),
             copied_bytes: AtomicU64::new(0),
             sleep: AtomicU8::new(AWAKE),
             thread: OnceLock::new(),

@@ -6,11 +6,13 @@
 //! | [`ledger`] | which records are dead |
 //! | [`replay`] | what a log says, record by record |
 //! | [`reclaim`] | disk space given back |
+//! | [`together`] | what a transaction does, as one |
 
 pub(crate) mod ledger;
 pub(crate) mod reclaim;
 pub(crate) mod records;
 pub(crate) mod replay;
+pub(crate) mod together;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

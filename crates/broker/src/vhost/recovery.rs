@@ -300,6 +300,15 @@ fn report(vhost: &str, recovery: &journal::Recovery, unreadable: u64) {
             "the log is damaged here; what it held there is lost, the rest is served"
         );
     }
+    for torn in &recovery.unsynced {
+        tracing::warn!(
+            vhost,
+            file = %torn.file.display(),
+            offset = torn.offset,
+            bytes = torn.length,
+            "a power cut tore a write here that was not on disk yet; nothing in it was confirmed"
+        );
+    }
     if let Some(tail) = &recovery.torn_tail {
         tracing::warn!(
             vhost,
