@@ -275,7 +275,8 @@ impl Writer {
 
     /// Sleeps until there is something to do.
     fn rest(&mut self) {
-        let until = match self.shared.stalled.load(Ordering::Acquire) {
+        let stalled = self.shared.stalled.load(Ordering::Acquire) && !sched::fault::is_back("full-spins");
+        let until = match stalled {
             // Nothing else is done before.
             true => self.retry_at,
             false => {

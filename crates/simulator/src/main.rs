@@ -10,7 +10,7 @@ use simulator::plan::Plan;
 use simulator::run::{Outcome, run};
 use simulator::shrink::shrink;
 
-const USAGE: &str = "usage: simulator [--seconds N] [--seed S] [--step N] [--runs N] [--long] [--follow MESSAGE] [--fault NAME]";
+const USAGE: &str = "usage: simulator [--seconds N] [--seed S] [--step N] [--runs N] [--long] [--follow MESSAGE] [--fault NAME | --faults]";
 /// Findings after which it is enough.
 const ENOUGH: usize = 3;
 
@@ -28,8 +28,15 @@ fn options() -> Options {
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         if word == "--fault" {
-            sched::fault::put_back(&words.next().unwrap_or_else(|| simulator::end(USAGE)));
+            let name = words.next().unwrap_or_else(|| simulator::end(USAGE));
+            if !sched::fault::put_back(&name) {
+                simulator::end(&format!("no fault is called {name}: --faults lists them"));
+            }
             continue;
+        }
+        if word == "--faults" {
+            sched::fault::ALL.iter().for_each(|(name, what)| println!("{name}: {what}"));
+            std::process::exit(0);
         }
         let mut number =
             || words.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| simulator::end(USAGE));

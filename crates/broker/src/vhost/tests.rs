@@ -264,7 +264,7 @@ fn a_full_disk_that_is_consumed_comes_back_again_and_again() {
     let mut vhost = open(&disk);
     declare(&vhost, "q");
     declare(&vhost, "kept");
-    disk.limit(Some(12 * SEGMENT));
+    disk.limit(Some(13 * SEGMENT));
     let mut disk = disk;
     for round in 0..10 {
         let (queue, kept) = (vhost.find_queue("q").expect("there"), vhost.find_queue("kept").expect("there"));
