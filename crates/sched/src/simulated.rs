@@ -77,17 +77,19 @@ impl Simulator {
 
     /// The driver waits until all others sleep, without letting time pass for it.
     pub fn settle(&self) {
-        self.0.sleep(Sleep::Idle);
+        if self.stuck().is_none() {
+            self.0.sleep(Sleep::Idle);
+        }
     }
 
     /// The driver lets `time` pass.
     pub fn pass(&self, time: Duration) {
         let until = self.0.schedule.lock().after(time);
         loop {
-            self.0.sleep(Sleep::Until(until));
-            if self.0.schedule.lock().clock() >= until {
+            if self.0.schedule.lock().clock() >= until || self.stuck().is_some() {
                 return;
             }
+            self.0.sleep(Sleep::Until(until));
         }
     }
 
