@@ -124,6 +124,12 @@ impl Depot {
         self.spares.lock().len()
     }
 
+    /// Removes all spares: there is better use for their space.
+    pub(crate) fn drop_spares(&self) -> io::Result<()> {
+        let spares = std::mem::take(&mut *self.spares.lock());
+        spares.iter().try_for_each(|spare| self.storage.remove(&spare.path))
+    }
+
     /// Has so many spares ready, and room in the manifest, so that their use is no question of space.
     pub(crate) fn prepare(&self, spares: usize) -> Result<(), Trouble> {
         if self.manifest_is_short.load(Ordering::Acquire) {

@@ -190,6 +190,13 @@ impl Journal {
         self.0.shared.state()
     }
 
+    /// Removes the files that wait for their next life, so that others have their space. Of use for a scratch journal: a
+    /// durable one needs them when the disk is full.
+    pub fn drop_spares(&self) -> Result<(), Error> {
+        let shared = &self.0.shared;
+        shared.depot.drop_spares().map_err(Error::io("remove spare files of", &shared.dir))
+    }
+
     /// Tries now whether a full disk has space again, rather than within the second. Blocks while it is tried.
     pub fn try_again(&self) -> State {
         if self.state() == State::Full {

@@ -372,6 +372,7 @@ impl Driver {
         self.pass_some();
         if self.node.as_ref().is_some_and(SimulatedNode::has_failed) {
             self.kill(0, Crash::Process);
+            self.pass_some();
         }
         self.world.troubled.store(false, Ordering::SeqCst);
     }

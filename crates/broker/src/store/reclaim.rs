@@ -43,6 +43,11 @@ impl Store {
         }
         let outcome = self.reclaim_segments();
         self.trim_pages();
+        if self.log.state() == journal::State::Full
+            && let Err(error) = self.pages.drop_spares()
+        {
+            tracing::warn!(%error, "space of the page file could not be given back");
+        }
         self.reclaiming.store(false, Ordering::Release);
         outcome
     }
