@@ -50,8 +50,8 @@ impl SimulatedNode {
 
     /// Ends in good order, once all connections are gone: an error says why not everything is on disk.
     pub fn close(&self) -> Result<(), String> {
-        let closed = self.0.vhosts().into_iter().map(|vhost| vhost.close());
-        closed.fold(Ok(()), |all, one| all.and(one.map_err(|error| error.to_string())))
+        let closed: Vec<_> = self.0.vhosts().into_iter().map(|vhost| vhost.close()).collect();
+        closed.into_iter().collect::<Result<(), _>>().map_err(|error| error.to_string())
     }
 
     /// Whether an acknowledgement or a deletion waits for space in a log.
@@ -78,6 +78,11 @@ impl SimulatedNode {
     pub fn log_size(&self) -> (u64, u64) {
         let stats = self.0.vhosts().into_iter().map(|vhost| vhost.store().log.stats());
         stats.fold((0, 0), |(segments, live), one| (segments + one.segments, live + one.live_bytes))
+    }
+
+    /// Bytes that wait to be written to logs.
+    pub fn pending_bytes(&self) -> u64 {
+        self.0.vhosts().into_iter().map(|vhost| vhost.store().log.pending_bytes()).sum()
     }
 
     /// Bytes of messages held in memory.

@@ -4,7 +4,7 @@
 //! them without the others passes over all: nobody was told of them (see `scan`).
 
 use crate::error::Error;
-use crate::pending::needs;
+use crate::footer::needs;
 use crate::record::{Draft, Record};
 
 /// Longest group, 1 GiB less 4 MiB as the longest record: it is one write to one segment.

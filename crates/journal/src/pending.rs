@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::cause::Cause;
-use crate::footer::{TRAILER, entry_len};
+use crate::footer::{TRAILER, entry_len, needs};
 use crate::group::Group;
 use crate::record::{AUXILIARY, Draft, Entry, Head, MORE, PART, Stamp};
 use crate::segment::HEADER_BLOCK;
@@ -236,11 +236,6 @@ impl Pending {
             taken.chain(&self.chunks).find(|chunk| chunk.start <= position && position < chunk.end())?;
         chunk.body(position)
     }
-}
-
-/// Bytes a record takes of a segment: its own and those of its index entry.
-pub(crate) fn needs(draft: &Draft<'_>) -> u64 {
-    u64::from(draft.size) + entry_len(draft.id.is_some(), draft.record.index.len(), draft.body_len)
 }
 
 /// Records from this size on are laid out before the lock is taken.

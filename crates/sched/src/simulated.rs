@@ -232,6 +232,7 @@ impl Machine for Inner {
     /// # Panics
     ///
     /// On the driver, where nothing can happen any more: it is in the core, and would never come back.
+    #[allow(clippy::panic, reason = "the one way out of the core")]
     fn wait(&self) {
         if !self.sleep(Sleep::Look) && SELF.get() == 0 {
             let stuck = self.schedule.lock().stuck();

@@ -165,7 +165,7 @@ impl Model {
     }
 
     /// A message is about to be sent to these queues.
-    pub fn send(&mut self, message: Message, to: &[usize], vague: bool) -> Id {
+    pub fn send(&mut self, message: &Message, to: &[usize], vague: bool) -> Id {
         let id = self.next;
         self.next += 1;
         let round = self.round;
@@ -179,7 +179,7 @@ impl Model {
         });
         let holds = holds.collect();
         let sent = self.tick();
-        self.messages.insert(id, Message { holds, sent, ..message });
+        self.messages.insert(id, Message { holds, sent, ..message.clone() });
         self.tell(Some(id), || format!("sent to {to:?}"));
         id
     }

@@ -198,7 +198,7 @@ fn kind(number: usize, dice: &mut Dice) -> Kind {
 }
 
 fn round(at: u64, harsh: &Harsh, dice: &mut Dice) -> Round {
-    let seed = dice.next();
+    let seed = dice.throw();
     let restless = [8, 40, 100, 200][dice.place(4)];
     let mut works = Vec::new();
     if at == 0 {
@@ -209,7 +209,7 @@ fn round(at: u64, harsh: &Harsh, dice: &mut Dice) -> Round {
     }
     let mut beside = Vec::new();
     for _ in 0..dice.below(3) {
-        beside.push(Beside::Reclaim(dice.next()));
+        beside.push(Beside::Reclaim(dice.throw()));
     }
     if dice.chance(40) {
         beside.push(Beside::Timers);
@@ -237,7 +237,7 @@ fn churn(harsh: &Harsh, dice: &mut Dice) -> Vec<Round> {
     };
     let calm = |works: Vec<(usize, Work)>, beside: Vec<Beside>, dice: &mut Dice| {
         let restless = [8, 40, 100, 200][dice.place(4)];
-        Round { seed: dice.next(), restless, works, beside, end: End::Rest(0) }
+        Round { seed: dice.throw(), restless, works, beside, end: End::Rest(0) }
     };
     let (kept, emptied) = if dice.chance(50) { (0, 1) } else { (1, 0) };
     let mut fill = vec![(0, Work::Declare(0)), (0, Work::Declare(1))];
@@ -247,16 +247,16 @@ fn churn(harsh: &Harsh, dice: &mut Dice) -> Vec<Round> {
     }
     let mut rounds = vec![calm(fill, Vec::new(), dice)];
     if harsh.disk && dice.chance(50) {
-        let flips = (0..3).map(|_| Beside::FlipBody(dice.next())).collect();
+        let flips = (0..3).map(|_| Beside::FlipBody(dice.throw())).collect();
         rounds.push(calm(Vec::new(), flips, dice));
         let again = [(3, publish(emptied, 60, dice)), (3, Work::Purge(emptied))];
         let works = again.iter().copied().cycle().take(12).collect();
-        let last = calm(works, vec![Beside::Reclaim(dice.next())], dice);
+        let last = calm(works, vec![Beside::Reclaim(dice.throw())], dice);
         rounds.push(Round { end: End::Audit, ..last });
     } else {
         let get = Work::Get { queue: kept, count: 100, no_ack: dice.chance(50) };
         let works = vec![(3, Work::Purge(emptied)), (1, get), (0, get)];
-        rounds.push(calm(works, vec![Beside::Reclaim(dice.next()), Beside::Reclaim(dice.next())], dice));
+        rounds.push(calm(works, vec![Beside::Reclaim(dice.throw()), Beside::Reclaim(dice.throw())], dice));
     }
     rounds
 }
@@ -267,8 +267,8 @@ fn trouble(dice: &mut Dice) -> Beside {
         3..=5 => Beside::NoDescriptors(1 + dice.below(4) as u8),
         6 => Beside::FailSync(1 + dice.below(6) as u8),
         7 => Beside::FailWrite(1 + dice.below(6) as u8),
-        8 | 9 => Beside::Flip(dice.next()),
-        _ => Beside::FlipBody(dice.next()),
+        8 | 9 => Beside::Flip(dice.throw()),
+        _ => Beside::FlipBody(dice.throw()),
     }
 }
 
@@ -281,7 +281,7 @@ fn end(harsh: &Harsh, dice: &mut Dice) -> End {
         50..65 => End::Audit,
         65..75 => End::Stop,
         75..87 => End::Kill(dice.below(400) as u16),
-        _ => End::Power { after: dice.below(400) as u16, seed: dice.chance(70).then(|| dice.next()) },
+        _ => End::Power { after: dice.below(400) as u16, seed: dice.chance(70).then(|| dice.throw()) },
     }
 }
 

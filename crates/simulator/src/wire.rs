@@ -251,7 +251,7 @@ pub fn body(id: u64, size: u16) -> Vec<u8> {
     let mut body = id.to_be_bytes().to_vec();
     let mut dice = crate::dice::Dice::new(id);
     while body.len() < 8 + usize::from(size) {
-        body.extend_from_slice(&dice.next().to_be_bytes());
+        body.extend_from_slice(&dice.throw().to_be_bytes());
     }
     body.truncate(8 + usize::from(size));
     body

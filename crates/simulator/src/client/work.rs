@@ -99,7 +99,7 @@ impl Client {
                 owing,
                 holds: BTreeMap::new(),
             };
-            let id = model.send(message, &queues, ttl.is_some());
+            let id = model.send(&message, &queues, ttl.is_some());
             if transactional {
                 model.hide(id);
             }
