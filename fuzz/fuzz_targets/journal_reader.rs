@@ -52,7 +52,15 @@ fn exercise(disk: &FaultyStorage) -> Option<Vec<Seen>> {
         seen.push(Seen { position: e.position, id: e.id, kind: e.kind, index, body_len: e.body_len, body });
     };
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
-    let (journal, _) = Journal::open(Path::new(DIR), storage, config(), &mut visit, Box::new(|_| {})).ok()?;
+    let opened = Journal::open(Path::new(DIR), storage.clone(), config(), &mut visit, Box::new(|_| {}));
+    let (journal, _) = match opened {
+        Ok(opened) => opened,
+        Err(_) => {
+            // What is accepted must not be refused again.
+            Journal::accept_loss(Path::new(DIR), storage.clone()).ok()?;
+            Journal::open(Path::new(DIR), storage, config(), &mut visit, Box::new(|_| {})).unwrap()
+        }
+    };
     for record in &mut seen {
         record.body = journal.read(record.position).ok();
     }
@@ -73,9 +81,13 @@ fn exercise(disk: &FaultyStorage) -> Option<Vec<Seen>> {
 
 fn arbitrary(data: &[u8]) {
     let disk = FaultyStorage::new();
-    let (one, two) = data.split_at(data.len() / 2);
+    let (one, more) = data.split_at(data.len() / 3);
+    let (two, manifest) = more.split_at(more.len() / 2);
     disk.put(&path(0), one.to_vec());
     disk.put(&path(SEGMENT as u64), two.to_vec());
+    if !manifest.is_empty() {
+        disk.put(&Path::new(DIR).join("manifest"), manifest.to_vec());
+    }
     exercise(&disk);
 }
 

@@ -94,6 +94,8 @@ class Broker:
                 return time.monotonic() - begin
             if self.process.poll() is not None:
                 code, self.process = self.process.returncode, None
+                # What it said last may have come after the look at the log.
+                text = self.log.read_bytes()[seen:].decode(errors="replace")
                 raise RuntimeError(f"broker ended with {code} before it was ready:\n{text[-4000:]}")
             if time.monotonic() - begin > seconds:
                 self.kill()

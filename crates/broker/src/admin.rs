@@ -19,6 +19,7 @@ use crate::node::{Node, NodeError};
 use crate::queue::Queue;
 use crate::queue::consumers::Subscription;
 use crate::queue::deletion::{Condition, Kept};
+use crate::snapshot::{self, SnapshotError, SnapshotInfo};
 use crate::vhost::Vhost;
 use crate::{Broker, EMULATED_VERSION};
 
@@ -49,6 +50,9 @@ pub enum AdminError {
     /// The node could not do it.
     #[error(transparent)]
     Node(NodeError),
+    /// A snapshot was not taken.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
 }
 
 impl From<NodeError> for AdminError {
@@ -107,6 +111,12 @@ impl Broker {
             }
         }
         Ok(())
+    }
+
+    /// A copy of definitions and logs in `dir`, which must be empty or not there, while everything goes on: a broker
+    /// started on it has everything that was confirmed or answered before this was called. Blocks on the disk.
+    pub fn snapshot(&self, dir: &Path) -> Result<SnapshotInfo, AdminError> {
+        Ok(snapshot::take(self.node(), dir)?)
     }
 
     /// The queues of a vhost.

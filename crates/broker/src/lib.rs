@@ -10,12 +10,13 @@
 //!
 //! Beside the way: `doors` (listening sockets, open or suspended), [`access`] (users and what they may do),
 //! `flow` (holding publishers back), `memory` (the account of it), `timers` (expiry), `trace` (what the firehose
-//! tells), `node` (what all sessions share) and [`admin`] with [`info`] (what operators ask).
+//! tells), `node` (what all sessions share), `snapshot` (a copy of it all) and [`admin`] with [`info`] (what operators
+//! ask); [`repair`] (the way on where a start is refused).
 //!
 //! The rooms stand in layers, and whoever stands lower knows nobody above: message, store, link, queue, exchange,
 //! vhost, node, session, and the doors on top. `script/circles` holds them to it.
 //!
-//! The only door is [`Broker`].
+//! The only door is [`Broker`]; the simulator has one of its own (`simulation`, with the feature `simulated`).
 
 pub mod access;
 mod admin;
@@ -35,6 +36,9 @@ mod queue;
 pub mod repair;
 mod session;
 mod settings;
+#[cfg(feature = "simulated")]
+pub mod simulation;
+mod snapshot;
 mod store;
 mod timers;
 mod trace;
@@ -46,6 +50,7 @@ pub use self::flow::alarms::machine_memory;
 pub use self::listener::{Broker, StartError};
 pub use self::node::NodeError;
 pub use self::settings::Settings;
+pub use self::snapshot::{SnapshotError, SnapshotInfo};
 pub use self::vhost_folders::FolderError;
 
 /// The RabbitMQ version whose behaviour this broker has, and which it states to clients that ask.

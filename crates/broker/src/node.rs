@@ -12,7 +12,7 @@ use journal::Event;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::access::{Access, AccessError};
+use crate::access::{Access, AccessError, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
@@ -49,6 +49,13 @@ pub(crate) struct Node {
     pub(crate) stop: Notify,
 }
 
+/// What is defined at one moment.
+pub(crate) struct Defined {
+    pub(crate) definitions: Definitions,
+    /// The vhosts with their numbers.
+    pub(crate) vhosts: Vec<(Arc<Vhost>, u64)>,
+}
+
 /// Why a node does not start, or a vhost not open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,13 +67,20 @@ pub enum NodeError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// A vhost's log cannot be opened.
-    #[error("cannot open the vhost '{vhost}': {source}")]
+    #[error("cannot open the vhost '{vhost}': {source}{}", way_on(source))]
     Log {
         /// The vhost.
         vhost: String,
         /// What is wrong with its log.
         source: journal::Error,
     },
+}
+
+fn way_on(error: &journal::Error) -> &'static str {
+    match error.is_of_files() {
+        true => ". Put the right files back; `aileron repair` tells how to go on without",
+        false => "",
+    }
 }
 
 impl Node {
@@ -139,6 +153,20 @@ impl Node {
         self.open_vhost(name, &folder)
     }
 
+    /// The definitions, and every vhost that they name, with its number. One that is being deleted is in neither.
+    pub(crate) fn defined(&self) -> Result<Defined, AccessError> {
+        let _one_at_a_time = self.making_vhosts.lock();
+        let mut definitions = self.access.copy()?;
+        let mut vhosts = Vec::new();
+        for (name, number) in definitions.vhosts()? {
+            match self.vhost(&name) {
+                Some(vhost) => vhosts.push((vhost, number)),
+                None => definitions.drop_vhost(&name),
+            }
+        }
+        Ok(Defined { definitions, vhosts })
+    }
+
     /// Ends a vhost: its connections, its log, its definition.
     pub(crate) fn delete_vhost(&self, name: &str) -> Result<(), NodeError> {
         let id = self.access.delete_vhost(name)?;
@@ -182,6 +210,11 @@ impl Node {
     /// Damaged places that were found in the logs as they were opened.
     pub(crate) fn damages(&self) -> u64 {
         self.around.damages.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "simulated")]
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.around
     }
 
     /// Bytes of messages held in memory.
@@ -255,7 +288,7 @@ impl Node {
         self.announce_alarms();
     }
 
-    fn give_space_back(&self) {
+    pub(crate) fn give_space_back(&self) {
         for vhost in self.vhosts() {
             // A full disk above all needs what is dead to go.
             vhost.reclaim();
@@ -264,7 +297,7 @@ impl Node {
     }
 
     /// Lets every connection look whether it is held back.
-    fn announce_alarms(&self) {
+    pub(crate) fn announce_alarms(&self) {
         if self.alarms.take_news() {
             self.connections().iter().for_each(|card| card.link.wake());
         }
@@ -304,11 +337,11 @@ fn disk_listener(alarms: Arc<Alarms>) -> DiskListener {
     Arc::new(move |vhost, event| match event {
         Event::Full(why) => {
             alarms.set(Resource::Log, true);
-            tracing::error!(vhost, why, "the disk is full: publishers are held back until there is space");
+            tracing::error!(vhost, why, "no room for the log: publishers are held back until there is");
         }
         Event::SpaceBack => {
             alarms.set(Resource::Log, false);
-            tracing::warn!(vhost, "there is space on the disk again");
+            tracing::warn!(vhost, "there is room for the log again");
         }
         Event::Failed(why) => {
             alarms.set(Resource::Failed, true);

@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use journal::{DiskStorage, Journal};
 
 use crate::access::{Access, AccessError, DEFAULT_VHOST};
 use crate::node::NodeError;
@@ -43,8 +46,12 @@ pub fn repair(data: &Path, accept: bool) -> Result<Vec<Finding>, NodeError> {
         }
     }
     for (number, vhost) in named {
-        let Err(error @ FolderError::Missing { .. }) = folders.existing(number, &vhost) else { continue };
         let folder = folders.of(number);
+        let Err(error @ FolderError::Missing { .. }) = folders.existing(number, &vhost) else {
+            let source = log(&folder.join("log"), &vhost, accept, &mut findings);
+            source.map_err(|source| NodeError::Log { vhost, source })?;
+            continue;
+        };
         findings.push(Finding {
             what: error.to_string(),
             way_on: format!("the vhost '{vhost}' begins anew, without queues and messages"),
@@ -92,6 +99,35 @@ fn definitions(
         rename(path, &beside(path))?;
     }
     Ok(Some(Access::begin_with(path, &vhosts)?))
+}
+
+/// A vhost's log.
+fn log(folder: &Path, vhost: &str, accept: bool, findings: &mut Vec<Finding>) -> Result<(), journal::Error> {
+    if !Journal::exists(folder, &DiskStorage)? {
+        return Ok(());
+    }
+    for refusal in Journal::examine(folder, &DiskStorage)? {
+        let way_on = match &refusal.error {
+            _ if !refusal.can_be_accepted => {
+                "this does not help: the file has to be moved to where it belongs"
+            }
+            journal::Error::Missing { .. } => {
+                "what is in it is lost: messages, declarations, and acknowledgements, so that some messages come again"
+            }
+            journal::Error::Manifest { .. } => {
+                "the segments that are there are taken for all; whether one is missing cannot be told then"
+            }
+            _ => {
+                "it is taken for a part of the log; an old file that was put there has to be moved away before"
+            }
+        };
+        let what = format!("the vhost '{vhost}': {}", refusal.error);
+        findings.push(Finding { what, way_on: way_on.to_owned() });
+    }
+    if accept {
+        Journal::accept_loss(folder, Arc::new(DiskStorage))?;
+    }
+    Ok(())
 }
 
 /// The first vhost ever made is RabbitMQ's `/`; what the others were called stood in the definitions.

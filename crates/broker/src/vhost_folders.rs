@@ -39,7 +39,7 @@ pub enum FolderError {
     },
     /// A vhost is defined, and its messages are gone.
     #[error(
-        "the vhost '{vhost}' has lost its messages: {} is missing. Put the vhost's folder {} back; \
+        "the vhost '{vhost}' has lost its messages: {} is missing or empty. Put the vhost's folder {} back; \
          `aileron repair` tells how to go on without its queues and messages",
         missing.display(), folder.display()
     )]
@@ -144,6 +144,8 @@ impl VhostFolders {
     pub(crate) fn existing(&self, number: u64, vhost: &str) -> Result<PathBuf, FolderError> {
         let (folder, log) = (self.of(number), self.of(number).join("log"));
         let missing = match (folder.is_dir(), log.is_dir()) {
+            // The page file is made behind the log, which has a file then.
+            (_, true) if folder.join("pages").is_dir() && is_empty(&log)? => log,
             (_, true) => return Ok(folder),
             (true, false) if self.is_empty(number)? => return Ok(folder),
             (true, false) => log,
@@ -154,8 +156,7 @@ impl VhostFolders {
 
     /// Whether there is nothing in the folder.
     pub(crate) fn is_empty(&self, number: u64) -> Result<bool, FolderError> {
-        let folder = self.of(number);
-        Ok(fs::read_dir(&folder).map_err(refused(&folder))?.next().is_none())
+        is_empty(&self.of(number))
     }
 
     /// Removes a vhost's folder with all in it.
@@ -180,6 +181,10 @@ impl VhostFolders {
         numbers.sort_unstable();
         Ok(numbers)
     }
+}
+
+fn is_empty(folder: &Path) -> Result<bool, FolderError> {
+    Ok(fs::read_dir(folder).map_err(refused(folder))?.next().is_none())
 }
 
 /// A folder's names are on disk when this returns.
@@ -232,6 +237,7 @@ mod tests {
         let folders = VhostFolders::open(home.path()).expect("opens");
         folders.existing(0, "/").expect("whole");
         fs::create_dir(folders.of(0).join("pages")).expect("made");
+        assert!(folders.existing(0, "/").is_err(), "emptied");
         fs::remove_dir(folders.of(0).join("log")).expect("removed");
         for (number, vhost) in [(0, "/"), (1, "nova")] {
             let error = folders.existing(number, vhost).expect_err("lost").to_string();

@@ -6,19 +6,25 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use sched::Signal;
 
 use crate::config::Config;
 use crate::error::is_full;
-use crate::pending::draw;
+use crate::manifest::{Listed, Manifest, manifest_path};
 use crate::segment::{FORMAT_VERSION, Header, segment_path};
 use crate::storage::{Storage, StorageFile};
 use crate::table::Segment;
 
+/// The disk counts as full when the manifest, which is rewritten now and then, has no room for so many segments more:
+/// a reclaim on a full disk must not be the one that needs a new file for it.
+const SEGMENTS_AHEAD: usize = 16;
+
 /// A failed step on a file.
 pub(crate) struct Trouble {
-    /// Lack of space: passes. Anything else does not.
+    /// Lack of space or descriptors: passes. Anything else does not.
     pub(crate) full: bool,
     pub(crate) text: String,
 }
@@ -50,11 +56,44 @@ pub(crate) struct Depot {
     config: Config,
     log: [u8; 16],
     spares: Mutex<Vec<Spare>>,
+    next_spare: AtomicU64,
+    /// Taken out while it is written to, so that no lock is held across a wait for the disk. A scratch journal has none.
+    manifest: Mutex<Option<Manifest>>,
+    manifest_is_back: Signal,
+    /// The manifest needs a new file before there may be many more segments.
+    manifest_is_short: AtomicBool,
 }
 
 impl Depot {
-    pub(crate) fn new(dir: &Path, storage: Arc<dyn Storage>, config: Config, log: [u8; 16]) -> Self {
-        Depot { dir: dir.to_path_buf(), storage, config, log, spares: Mutex::new(Vec::new()) }
+    pub(crate) fn new(
+        dir: &Path,
+        storage: Arc<dyn Storage>,
+        config: Config,
+        log: [u8; 16],
+        manifest: Option<Manifest>,
+    ) -> Self {
+        let durable = config.durable;
+        Depot {
+            dir: dir.to_path_buf(),
+            storage,
+            config,
+            log,
+            spares: Mutex::new(Vec::new()),
+            next_spare: AtomicU64::new(1),
+            manifest: Mutex::new(manifest),
+            manifest_is_back: Signal::default(),
+            manifest_is_short: AtomicBool::new(durable),
+        }
+    }
+
+    /// What is to be done to the manifest, by one at a time.
+    fn manifest<T>(&self, act: impl FnOnce(&mut Manifest) -> io::Result<T>) -> Result<T, Trouble> {
+        let mut manifest = self.manifest_is_back.wait(|| self.manifest.lock().take());
+        let done = act(&mut manifest);
+        self.manifest_is_short.store(!manifest.has_room(SEGMENTS_AHEAD), Ordering::Release);
+        *self.manifest.lock() = Some(manifest);
+        self.manifest_is_back.notify();
+        done.map_err(Trouble::on("update", &manifest_path(&self.dir)))
     }
 
     /// Whether a file is one that waits, or waited at an earlier crash, for its next life.
@@ -64,20 +103,38 @@ impl Depot {
 
     /// Takes a spare file found at open; false where there are enough or its size is another.
     pub(crate) fn adopt(&self, name: &str, len: u64) -> bool {
+        let number = name.strip_suffix(".spare").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        self.next_spare.fetch_max(number.unwrap_or(0).saturating_add(1), Ordering::Relaxed);
         let mut spares = self.spares.lock();
-        let wanted = len == self.config.segment_bytes && spares.len() < self.config.spare_segments;
+        let path = self.dir.join(name);
+        let wanted = len == self.config.segment_bytes
+            && spares.len() < self.config.spare_segments
+            && self.is_ours_alone(&path);
         if wanted {
-            spares.push(Spare { path: self.dir.join(name), prewritten: false });
+            spares.push(Spare { path, prewritten: false });
         }
         wanted
+    }
+
+    pub(crate) fn log(&self) -> [u8; 16] {
+        self.log
     }
 
     pub(crate) fn spares(&self) -> usize {
         self.spares.lock().len()
     }
 
-    /// Has so many spares ready, so that their use is no question of space.
+    /// Removes all spares: there is better use for their space.
+    pub(crate) fn drop_spares(&self) -> io::Result<()> {
+        let spares = std::mem::take(&mut *self.spares.lock());
+        spares.iter().try_for_each(|spare| self.storage.remove(&spare.path))
+    }
+
+    /// Has so many spares ready, and room in the manifest, so that their use is no question of space.
     pub(crate) fn prepare(&self, spares: usize) -> Result<(), Trouble> {
+        if self.manifest_is_short.load(Ordering::Acquire) {
+            self.manifest(|manifest| manifest.make_room(SEGMENTS_AHEAD))?;
+        }
         while self.spares() < spares {
             let (spare, _) = self.make(self.config.segment_bytes)?;
             self.spares.lock().push(spare);
@@ -87,19 +144,29 @@ impl Depot {
 
     /// Gives the segment its file, header written, under its name; durable before it returns.
     pub(crate) fn activate(&self, segment: &Segment) -> Result<Active, Trouble> {
+        if self.config.durable {
+            self.manifest(|manifest| manifest.make_room(1))?;
+        }
         let spare = match segment.capacity == self.config.segment_bytes {
             true => self.spares.lock().pop(),
             false => None,
         };
         let (spare, file) = match spare {
-            Some(spare) => {
-                let file = self.storage.open(&spare.path).map_err(Trouble::on("open", &spare.path))?;
-                (spare, file)
-            }
+            Some(spare) => match self.storage.open(&spare.path) {
+                Ok(file) => (spare, file),
+                Err(error) => {
+                    let trouble = Trouble::on("open", &spare.path)(error);
+                    self.spares.lock().push(spare);
+                    return Err(trouble);
+                }
+            },
             None => self.make(segment.capacity)?,
         };
         match self.begin(segment, &spare, &*file) {
-            Ok(()) => Ok(Active { file, prewritten: spare.prewritten }),
+            Ok(()) => {
+                self.list(segment)?;
+                Ok(Active { file, prewritten: spare.prewritten })
+            }
             Err(trouble) => {
                 // Tried again as soon as there is space; an odd size would be no spare.
                 if segment.capacity == self.config.segment_bytes {
@@ -120,6 +187,7 @@ impl Depot {
             tag: segment.tag.unwrap_or_default(),
             capacity: segment.capacity,
             scratch: !self.config.durable,
+            epoch: 0,
         };
         file.write_at(&header.encode(), 0).map_err(Trouble::on("write", &spare.path))?;
         if self.config.durable {
@@ -130,8 +198,19 @@ impl Depot {
         self.sync_dir()
     }
 
+    fn list(&self, segment: &Segment) -> Result<(), Trouble> {
+        match self.config.durable {
+            true => self.manifest(|manifest| manifest.add(Listed::of(segment))),
+            false => Ok(()),
+        }
+    }
+
+    fn spare_path(&self) -> PathBuf {
+        self.dir.join(format!("{:016x}.spare", self.next_spare.fetch_add(1, Ordering::Relaxed)))
+    }
+
     fn make(&self, len: u64) -> Result<(Spare, Arc<dyn StorageFile>), Trouble> {
-        let path = self.dir.join(format!("{:016x}.spare", draw()));
+        let path = self.spare_path();
         let file = self.storage.create(&path).map_err(Trouble::on("create", &path))?;
         match file.allocate(len) {
             Ok(()) => Ok((Spare { path, prewritten: false }, file)),
@@ -143,23 +222,43 @@ impl Depot {
         }
     }
 
-    /// Takes a segment's file out of the log, durably: after this no crash brings it back. The result, if any,
-    /// goes to `put_back` once nobody looks for the segment any more.
+    /// Takes a segment out of the log, durably: after this no crash brings it back. The result, if any, goes to
+    /// `put_back` once nobody looks for the segment any more.
     pub(crate) fn withdraw(&self, segment: &Segment) -> Result<Option<Spare>, Trouble> {
+        if !self.config.durable {
+            return self.clear_away(segment);
+        }
+        // In one turn: a manifest written anew in between would not know the file that is still there.
+        self.manifest(|manifest| {
+            manifest.remove(segment.base)?;
+            sched::yield_point("journal: between a segment's removal and its file's");
+            // By the manifest's word it is gone, whatever happens now; the next start looks after the file.
+            Ok(self.clear_away(segment).unwrap_or_else(|trouble| {
+                tracing::warn!(reason = trouble.text, "a retired segment's file stays until the next start");
+                manifest.linger(segment.base);
+                None
+            }))
+        })
+    }
+
+    fn clear_away(&self, segment: &Segment) -> Result<Option<Spare>, Trouble> {
         let path = segment_path(&self.dir, segment.base);
         let again = segment.capacity == self.config.segment_bytes
             && !segment.damaged
-            && self.spares() < self.config.spare_segments;
-        let spare = if again {
-            let spare = self.dir.join(format!("{:016x}.spare", draw()));
-            self.storage.rename(&path, &spare).map_err(Trouble::on("rename", &path))?;
-            Some(Spare { path: spare, prewritten: true })
-        } else {
+            && self.spares() < self.config.spare_segments
+            && self.is_ours_alone(&path);
+        if !again {
             self.storage.remove(&path).map_err(Trouble::on("remove", &path))?;
-            None
-        };
-        self.sync_dir()?;
-        Ok(spare)
+            return Ok(None);
+        }
+        let spare = self.spare_path();
+        self.storage.rename(&path, &spare).map_err(Trouble::on("rename", &path))?;
+        Ok(Some(Spare { path: spare, prewritten: true }))
+    }
+
+    /// Whether no snapshot, and no copy made by somebody with links, has the file too: another life would change it there.
+    fn is_ours_alone(&self, path: &Path) -> bool {
+        self.storage.links(path).is_ok_and(|links| links == 1)
     }
 
     pub(crate) fn put_back(&self, spare: Spare) {

@@ -56,7 +56,27 @@ pub enum Error {
         /// The newest version this release reads.
         known: u32,
     },
-    /// A segment file that cannot belong where it lies: another journal's, or a name beyond the log.
+    /// A segment that must be there is not. Nothing was touched; [`Journal::accept_loss`](crate::Journal::accept_loss)
+    /// goes on without it.
+    #[error("{} is missing, and with it positions {from} to {to} of the log", path.display())]
+    Missing {
+        /// The segment file.
+        path: PathBuf,
+        /// The first position that is lost.
+        from: Position,
+        /// The position behind the last one.
+        to: Position,
+    },
+    /// What says which segments must be there cannot be used. Nothing was touched.
+    #[error("{} cannot be used: {why}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A segment file that cannot belong where it lies: another journal's, or one that the manifest does not list. Nothing
+    /// was touched.
     #[error("{} does not belong to this journal: {why}", path.display())]
     Foreign {
         /// The segment file.
@@ -99,13 +119,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether files of the journal are missing, or are not the ones that belong there.
+    pub fn is_of_files(&self) -> bool {
+        matches!(self, Error::Missing { .. } | Error::Manifest { .. } | Error::Foreign { .. })
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_path_buf();
         move |source| Error::Io { action, path, source }
     }
 }
 
-/// Whether the cause is a lack of space, which passes, and not a broken disk, which does not.
+/// Whether the cause is a lack of space or of file descriptors, which passes, and not a broken disk, which does not.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use rustix::io::Errno;
+    let lacks_descriptors = matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
+    lacks_descriptors || matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -4,7 +4,7 @@
 //! whose footer is unreadable is scanned instead.
 
 use crate::Position;
-use crate::record::{Entry, INDEX_MAX, size_of};
+use crate::record::{Draft, Entry, INDEX_MAX, size_of};
 use crate::segment::HEADER_BLOCK;
 
 /// Bytes of the trailer, the last ones of the segment's capacity.
@@ -28,6 +28,11 @@ pub(crate) struct Builder {
 pub(crate) fn entry_len(copy: bool, index_len: usize, body_len: u32) -> u64 {
     let id = if copy { 8 } else { 0 };
     2 + varint_len(index_len as u64) + varint_len(u64::from(body_len)) + id + index_len as u64
+}
+
+/// Bytes a record takes of a segment: its own and those of its index entry.
+pub(crate) fn needs(draft: &Draft<'_>) -> u64 {
+    u64::from(draft.size) + entry_len(draft.id.is_some(), draft.record.index.len(), draft.body_len)
 }
 
 impl Builder {

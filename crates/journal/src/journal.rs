@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sched::Thread;
+use sched::{Thread, fault};
 
 use crate::Position;
 use crate::config::Config;
 use crate::error::Error;
+use crate::footer::needs;
+use crate::group::Group;
 use crate::pending::{Appended, LARGE};
 use crate::record::{AUXILIARY, Draft, Entry, Record};
 use crate::recovery::{Opened, Recovery, recover};
@@ -119,24 +121,46 @@ impl Journal {
         let draft = Draft::new(record, id)?;
         let large = (draft.size as usize >= LARGE).then(|| {
             let mut bytes = Vec::with_capacity(draft.size as usize);
-            draft.put(0, 0, &mut bytes);
+            draft.lay_out(&mut bytes);
             bytes
         });
+        let no_reserve = fault::is_back("retire-waits-for-all");
         let mut pending = shared.pending.lock();
         // Asked again under the lock: a closing journal takes what is pending only once.
         match shared.refusal() {
-            Err(Error::Full(_)) if spared && pending.fits(&draft) => {}
+            Err(Error::Full(_)) if spared && pending.fits(needs(&draft)) => {}
             // Giving space back must not need space that nobody kept.
-            Err(Error::Full(_)) if reserved && shared.reserve_is_free(&pending) => {}
+            Err(Error::Full(_)) if reserved && shared.reserve_is_free(&pending) && !no_reserve => {}
             Err(error) => return Err(error),
             Ok(()) => {}
         }
-        let appended = pending.append(&draft, large, &shared.table);
+        let appended = pending.append(&draft, large, &shared.table, self.durable());
         drop(pending);
         if id.is_some() {
             shared.copied_bytes.fetch_add(u64::from(appended.size), Ordering::AcqRel);
         }
         shared.appended(u64::from(appended.size));
+        Ok(appended)
+    }
+
+    /// Takes a group in, as `append` does a record: all of it is there after a crash, or nothing. The result has its
+    /// records in their order; `end` is that of the group for all of them. While the disk is full only a group of
+    /// auxiliary records is taken, as far as it fits into the open segment.
+    pub fn append_group(&self, group: Group<'_>) -> Result<Vec<Appended>, Error> {
+        let shared = &*self.0.shared;
+        let size = group.bytes.len() as u64;
+        let mut pending = shared.pending.lock();
+        match shared.refusal() {
+            Err(Error::Full(_))
+                if group.is_auxiliary()
+                    && !shared.stalled.load(Ordering::Acquire)
+                    && pending.fits(group.needs()) => {}
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+        let appended = pending.append_group(group, &shared.table, self.durable());
+        drop(pending);
+        shared.appended(size);
         Ok(appended)
     }
 
@@ -165,6 +189,21 @@ impl Journal {
     /// Whether it takes records.
     pub fn state(&self) -> State {
         self.0.shared.state()
+    }
+
+    /// Removes the files that wait for their next life, so that others have their space. Of use for a scratch journal: a
+    /// durable one needs them when the disk is full.
+    pub fn drop_spares(&self) -> Result<(), Error> {
+        let shared = &self.0.shared;
+        shared.depot.drop_spares().map_err(Error::io("remove spare files of", &shared.dir))
+    }
+
+    /// Tries now whether a full disk has space again, rather than within the second. Blocks while it is tried.
+    pub fn try_again(&self) -> State {
+        if self.state() == State::Full {
+            self.0.shared.try_again();
+        }
+        self.state()
     }
 
     /// Size and work so far. Costs time in proportion to the number of segments.

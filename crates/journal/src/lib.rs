@@ -7,10 +7,11 @@
 //! [`Journal::retire`]).
 //!
 //! The tour: `journal` is the front door, `pending` the memory that appenders fill, `writer` the thread that
-//! empties it, `table` what is known of each segment, `depot` where files come from and go to, `recovery` and
-//! `scan` the way back after a stop, `read` and `reclaim` the rest of the door. `record`, `segment` and `footer` are
-//! the format, which docs/journal.md writes down with its invariants. [`Storage`] is the seam to the disk; the
-//! feature `fault` adds one in memory that tears writes, fills up and fails on demand.
+//! empties it, `table` what is known of each segment, `depot` where files come from and go to, `manifest` which must be
+//! there, `survey`, `recovery` and `scan` the way back after a stop, `examine` a look from outside, `read`, `reclaim`
+//! and `snapshot` the rest of the door, `group` records that count as a whole. `record`, `segment`, `footer` and `manifest` are the format, which docs/journal.md writes down
+//! with its invariants. [`Storage`] is the seam to the disk; the feature `fault` adds one in memory that tears writes,
+//! fills up and fails on demand.
 //!
 //! Who does what: appenders and readers on any thread; one owner that reclaims; the listener on the writer's
 //! thread.
@@ -19,10 +20,13 @@ mod cause;
 mod config;
 mod depot;
 mod error;
+mod examine;
 #[cfg(any(test, feature = "fault"))]
 pub mod fault;
 mod footer;
+mod group;
 mod journal;
+mod manifest;
 mod pending;
 mod pins;
 mod read;
@@ -32,7 +36,9 @@ mod recovery;
 mod scan;
 mod segment;
 mod shared;
+mod snapshot;
 mod storage;
+mod survey;
 mod table;
 mod writer;
 
@@ -42,6 +48,7 @@ pub type Position = u64;
 pub use cause::Cause;
 pub use config::Config;
 pub use error::{Damage, Error};
+pub use group::{GROUP_MAX, Group};
 pub use journal::{Journal, Stats};
 pub use pending::Appended;
 pub use pins::Pins;
@@ -50,4 +57,6 @@ pub use record::{AUXILIARY, BODY_MAX, Entry, INDEX_MAX, Record};
 pub use recovery::Recovery;
 pub use segment::{FORMAT_VERSION, SegmentId};
 pub use shared::{Event, State};
+pub use snapshot::{Copied, Snapshot};
 pub use storage::{DiskStorage, Storage, StorageFile};
+pub use survey::Refusal;

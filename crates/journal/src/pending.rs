@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::cause::Cause;
-use crate::footer::{TRAILER, entry_len};
-use crate::record::{AUXILIARY, Draft, Entry, Head};
+use crate::footer::{TRAILER, entry_len, needs};
+use crate::group::Group;
+use crate::record::{AUXILIARY, Draft, Entry, Head, MORE, PART, Stamp};
 use crate::segment::HEADER_BLOCK;
 use crate::table::{Segment, Table, Tally};
 
@@ -104,27 +105,72 @@ impl Pending {
         self.chunks.is_empty()
     }
 
-    /// Whether the record goes into the open segment.
-    pub(crate) fn fits(&self, draft: &Draft<'_>) -> bool {
-        self.next + needs(draft) + self.footer + TRAILER <= self.open.capacity
+    /// Whether so many bytes of records and their index go into the open segment.
+    pub(crate) fn fits(&self, needs: u64) -> bool {
+        self.next + needs + self.footer + TRAILER <= self.open.capacity
     }
 
-    /// Takes a record in. `large` is the record's bytes where they were prepared before.
-    pub(crate) fn append(&mut self, draft: &Draft<'_>, large: Option<Vec<u8>>, table: &Table) -> Appended {
-        if !self.fits(draft) {
-            self.roll(draft, table);
+    /// Takes a record in. `large` is the record's bytes where they were laid out before; the log is durable up to
+    /// `durable`.
+    pub(crate) fn append(
+        &mut self,
+        draft: &Draft<'_>,
+        large: Option<Vec<u8>>,
+        table: &Table,
+        durable: Position,
+    ) -> Appended {
+        if !self.fits(needs(draft)) {
+            self.roll(needs(draft), table);
         }
         let position = self.open.base + self.next;
+        let stamp = Stamp { position, tag: self.open_tag, durable, group: 0 };
         match large {
             Some(mut bytes) => {
-                draft.stamp(position, self.open_tag, &mut bytes);
+                draft.stamp(&stamp, &mut bytes);
                 self.chunks.push(Chunk { segment: self.open.clone(), start: position, bytes });
             }
-            None => {
-                let tag = self.open_tag;
-                draft.put(position, tag, &mut self.room(position, draft.size as usize).bytes);
-            }
+            None => draft.put(&stamp, &mut self.room(position, draft.size as usize).bytes),
         }
+        self.count(draft, position);
+        let stands_alone = draft.id.is_none() && draft.record.kind >= AUXILIARY;
+        Appended { position, size: draft.size, end: self.end, stands_alone }
+    }
+
+    /// Takes a group in, all of it into one segment.
+    pub(crate) fn append_group(
+        &mut self,
+        group: Group<'_>,
+        table: &Table,
+        durable: Position,
+    ) -> Vec<Appended> {
+        if !self.fits(group.needs()) {
+            self.roll(group.needs(), table);
+        }
+        let start = self.open.base + self.next;
+        let Group { drafts, mut bytes } = group;
+        let mut appended = Vec::with_capacity(drafts.len());
+        let mut rest = bytes.as_mut_slice();
+        for (nth, draft) in drafts.iter().enumerate() {
+            let more = if nth + 1 < drafts.len() { MORE } else { 0 };
+            let group = more | if nth > 0 { PART } else { 0 };
+            let position = self.open.base + self.next;
+            draft.stamp(&Stamp { position, tag: self.open_tag, durable, group }, rest);
+            rest = rest.get_mut(draft.size as usize..).unwrap_or_default();
+            self.count(draft, position);
+            appended.push(Appended { position, size: draft.size, end: self.end, stands_alone: false });
+        }
+        if bytes.len() < LARGE {
+            self.room(start, bytes.len()).bytes.extend_from_slice(&bytes);
+        } else {
+            self.chunks.push(Chunk { segment: self.open.clone(), start, bytes });
+        }
+        let end = self.end;
+        appended.iter_mut().for_each(|member| member.end = end);
+        appended
+    }
+
+    /// Notes a record that was put at the end of the open segment.
+    fn count(&mut self, draft: &Draft<'_>, position: Position) {
         self.open.count(Tally::of(&Entry {
             position,
             id: draft.id.unwrap_or(position),
@@ -136,8 +182,6 @@ impl Pending {
         self.next += u64::from(draft.size);
         self.footer += entry_len(draft.id.is_some(), draft.record.index.len(), draft.body_len);
         self.end = position + u64::from(draft.size);
-        let stands_alone = draft.id.is_none() && draft.record.kind >= AUXILIARY;
-        Appended { position, size: draft.size, end: self.end, stands_alone }
     }
 
     /// The chunk that the next `size` bytes go to.
@@ -155,9 +199,9 @@ impl Pending {
         &mut self.chunks[last]
     }
 
-    /// Goes on in a new segment, one of its own for a record that no ordinary segment can take.
-    fn roll(&mut self, draft: &Draft<'_>, table: &Table) {
-        let least = HEADER_BLOCK + needs(draft) + TRAILER;
+    /// Goes on in a new segment, one of its own for what no ordinary segment can take.
+    fn roll(&mut self, needs: u64, table: &Table) {
+        let least = HEADER_BLOCK + needs + TRAILER;
         let capacity = self.segment_bytes.max(least.next_multiple_of(HEADER_BLOCK));
         self.open_tag = draw() as u32;
         self.open = Arc::new(Segment::new(self.open.end(), capacity, Some(self.open_tag), false));
@@ -192,11 +236,6 @@ impl Pending {
             taken.chain(&self.chunks).find(|chunk| chunk.start <= position && position < chunk.end())?;
         chunk.body(position)
     }
-}
-
-/// Bytes a record takes of a segment: its own and those of its index entry.
-fn needs(draft: &Draft<'_>) -> u64 {
-    u64::from(draft.size) + entry_len(draft.id.is_some(), draft.record.index.len(), draft.body_len)
 }
 
 /// Records from this size on are laid out before the lock is taken.

@@ -24,7 +24,19 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// Every segment there is.
+    pub(crate) fn pin_all(&self) -> Pins<'_> {
+        Pins { journal: self, segments: self.shared().table.pin_all() }
+    }
+}
+
 impl Pins<'_> {
+    /// By base.
+    pub(crate) fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
+    }
+
     /// See [`Journal::read`].
     pub fn read(&self, position: Position) -> Result<Vec<u8>, Error> {
         sched::yield_point("journal: between pin and read");

@@ -4,6 +4,8 @@
 
 use std::sync::atomic::Ordering;
 
+use sched::fault;
+
 use crate::Position;
 use crate::cause::Cause;
 use crate::error::Error;
@@ -71,21 +73,21 @@ impl Journal {
         segment_entries(&*file, &path, &found, visit).map_err(Error::io("read", &path))
     }
 
+    /// Whether a live record lies in this segment, by the releases so far. A record that was damaged when the journal was
+    /// opened, and so never shown, is none.
+    pub fn is_live(&self, segment: SegmentId) -> bool {
+        self.shared().table.at(segment.0).is_some_and(|found| found.live() > 0)
+    }
+
     /// Something live in this segment cannot be read, so that it cannot be emptied: [`victim`](Self::victim) passes over
     /// it until nothing in it is needed any more. True the first time since the journal was opened.
     pub fn set_aside(&self, segment: SegmentId) -> bool {
         self.shared().table.at(segment.0).is_some_and(|found| found.set_aside())
     }
 
-    /// No segment is retired before everything up to `end` is durable. For what is released from now on because of
-    /// records that stand there: a transaction's acknowledgements, which count only together with its messages.
-    pub fn retire_after(&self, end: Position) {
-        self.shared().retire_after.fetch_max(end, Ordering::AcqRel);
-    }
-
     /// Takes a segment out of the log for good. What the owner still needs of it must have been copied with
     /// `append_copy`: waits until those copies are durable, what else took the place of records released here (see
-    /// [`Appended::cause`](crate::Appended::cause)), and what [`retire_after`](Self::retire_after) names; for nothing
+    /// [`Appended::cause`](crate::Appended::cause)); for nothing
     /// else. An acknowledgement that a crash takes away together with the message it names leaves nothing behind that
     /// could come back.
     ///
@@ -97,8 +99,8 @@ impl Journal {
             return Err(Error::NotSealed(segment));
         }
         shared.refuse_failed()?;
-        let promised = shared.retire_after.load(Ordering::Acquire);
-        let due = promised.max(if shared.config.durable { found.due() } else { 0 });
+        let due = if shared.config.durable { found.due() } else { 0 };
+        let due = if fault::is_back("retire-waits-for-all") { shared.pending.lock().end() } else { due };
         self.commit(due);
         shared.wait(due)?;
         sched::yield_point("journal: between the copies' sync and the removal");

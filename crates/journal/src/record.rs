@@ -1,7 +1,7 @@
 //! One record: its bytes in the log, written and read back. Next door: `scan` (finding records), `footer` (their index).
 //!
 //! Layout, little endian, at a multiple of 8 (docs/journal.md is the reference):
-//! `crc u32 | body_crc u32 | position u64 | body_len u32 | index_len u32 | kind u8 | flags u8 | 0 u16 | tag u32`,
+//! `crc u32 | body_crc u32 | position u64 | body_len u32 | index_len u32 | kind u8 | flags u8 | lag u16 | tag u32`,
 //! then the id (u64, only where flag COPY is set), the index, the body, zeros up to a multiple of 8.
 
 use crc32fast::Hasher;
@@ -13,6 +13,12 @@ use crate::error::Error;
 pub(crate) const HEAD: usize = 32;
 /// Flag: a relocated copy; the id of the original follows the head.
 pub(crate) const COPY: u8 = 1;
+/// Flag: more of this record's group follows.
+pub(crate) const MORE: u8 = 2;
+/// Flag: more of this record's group stands before it.
+pub(crate) const PART: u8 = 4;
+/// What `lag` counts in.
+const LAG: u64 = 4096;
 /// Kinds from here on are auxiliary (acknowledgements, deletions): never counted live.
 pub const AUXILIARY: u8 = 128;
 /// Longest index part, 1 MiB: it is held in memory and repeated in the segment's footer.
@@ -54,6 +60,25 @@ pub(crate) fn size_of(copy: bool, index_len: usize, body_len: usize) -> u64 {
     (HEAD as u64 + id + index_len as u64 + body_len as u64).next_multiple_of(8)
 }
 
+/// What a record is given when its place is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) position: Position,
+    pub(crate) tag: u32,
+    /// Up to here the log was durable then.
+    pub(crate) durable: Position,
+    /// [`MORE`] and [`PART`].
+    pub(crate) group: u8,
+}
+
+impl Stamp {
+    /// How far behind the record the log was durable, from 1 on, rounded up; 0: too far to say.
+    fn lag(&self) -> u16 {
+        let behind = self.position.saturating_sub(self.durable).div_ceil(LAG);
+        u16::try_from(behind + 1).unwrap_or(0)
+    }
+}
+
 /// A record on its way in: everything that can be computed before its position is known.
 pub(crate) struct Draft<'a> {
     pub(crate) record: Record<'a>,
@@ -81,9 +106,9 @@ impl<'a> Draft<'a> {
     }
 
     /// Writes the record behind what `out` holds.
-    pub(crate) fn put(&self, position: Position, tag: u32, out: &mut Vec<u8>) {
+    pub(crate) fn put(&self, stamp: &Stamp, out: &mut Vec<u8>) {
         let end = out.len() + self.size as usize;
-        let (head, head_len) = self.head(position, tag);
+        let (head, head_len) = self.head(stamp);
         out.extend_from_slice(&head[..head_len]);
         out.extend_from_slice(self.record.index);
         for part in self.record.body {
@@ -92,26 +117,33 @@ impl<'a> Draft<'a> {
         out.resize(end, 0);
     }
 
-    /// Gives a record written by `put` for another position its real one.
-    pub(crate) fn stamp(&self, position: Position, tag: u32, record: &mut [u8]) {
-        let (head, head_len) = self.head(position, tag);
+    /// The record as `put` writes it, without a place.
+    pub(crate) fn lay_out(&self, out: &mut Vec<u8>) {
+        self.put(&Stamp { position: 0, tag: 0, durable: 0, group: 0 }, out);
+    }
+
+    /// Gives a record that was laid out its place.
+    pub(crate) fn stamp(&self, stamp: &Stamp, record: &mut [u8]) {
+        let (head, head_len) = self.head(stamp);
         if let Some(place) = record.get_mut(..head_len) {
             place.copy_from_slice(&head[..head_len]);
         }
     }
 
-    fn head(&self, position: Position, tag: u32) -> ([u8; HEAD + 8], usize) {
+    fn head(&self, stamp: &Stamp) -> ([u8; HEAD + 8], usize) {
         let mut head = [0; HEAD + 8];
         head[4..8].copy_from_slice(&self.body_crc.to_le_bytes());
-        head[8..16].copy_from_slice(&position.to_le_bytes());
+        head[8..16].copy_from_slice(&stamp.position.to_le_bytes());
         head[16..20].copy_from_slice(&self.body_len.to_le_bytes());
         head[20..24].copy_from_slice(&(self.record.index.len() as u32).to_le_bytes());
         head[24] = self.record.kind;
-        head[28..32].copy_from_slice(&tag.to_le_bytes());
+        head[25] = stamp.group;
+        head[26..28].copy_from_slice(&stamp.lag().to_le_bytes());
+        head[28..32].copy_from_slice(&stamp.tag.to_le_bytes());
         let mut crc = self.index_crc.clone();
         let mut len = HEAD;
         if let Some(id) = self.id {
-            head[25] = COPY;
+            head[25] |= COPY;
             head[32..40].copy_from_slice(&id.to_le_bytes());
             crc.update(&head[32..40]);
             len += 8;
@@ -132,6 +164,7 @@ pub(crate) struct Head {
     pub(crate) index_len: u32,
     pub(crate) kind: u8,
     flags: u8,
+    lag: u16,
     pub(crate) tag: u32,
 }
 
@@ -148,12 +181,29 @@ impl Head {
             index_len: u32_at(20),
             kind: head[24],
             flags: head[25],
+            lag: u16::from_le_bytes([head[26], head[27]]),
             tag: u32_at(28),
         })
     }
 
     pub(crate) fn is_copy(&self) -> bool {
         self.flags & COPY != 0
+    }
+
+    /// Whether more of its group follows.
+    pub(crate) fn has_more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    /// Whether more of its group stands before it.
+    pub(crate) fn is_part(&self) -> bool {
+        self.flags & PART != 0
+    }
+
+    /// Up to here, at least, the log was durable when the record was appended; 0 where it does not say.
+    pub(crate) fn durable(&self) -> Position {
+        let Some(behind) = u64::from(self.lag).checked_sub(1) else { return 0 };
+        self.position.saturating_sub(behind * LAG)
     }
 
     /// Bytes before the body.
@@ -168,7 +218,9 @@ impl Head {
 
     /// Whether the lengths are ones that this release writes.
     pub(crate) fn is_sane(&self) -> bool {
-        self.index_len as usize <= INDEX_MAX && self.body_len as usize <= BODY_MAX && self.flags & !COPY == 0
+        self.index_len as usize <= INDEX_MAX
+            && self.body_len as usize <= BODY_MAX
+            && self.flags & !(COPY | MORE | PART) == 0
     }
 
     /// Whether `body` is what was written.

@@ -3,21 +3,23 @@
 //! Nothing is changed before every file was looked at: a newer format or a foreign file is refused untouched.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Position;
 use crate::config::Config;
 use crate::depot::Depot;
-use crate::error::{Damage, Error};
+use crate::error::{Damage, Error, is_full};
 use crate::footer::{Builder, Entries, TRAILER, Trailer};
+use crate::manifest::{Manifest, manifest_path};
 use crate::pending::{Pending, draw};
 use crate::record::Entry;
 use crate::scan::{Ground, Scanned, scan};
-use crate::segment::{FORMAT_VERSION, HEADER_BLOCK, Header, POSITION_MAX, base_in_name, segment_path};
+use crate::segment::{HEADER_BLOCK, base_in_name};
 use crate::shared::Beginning;
 use crate::storage::{Storage, StorageFile};
+use crate::survey::{Found, Survey, lock};
 use crate::table::{Segment, Table, Tally};
 use crate::writer::Current;
 
@@ -30,6 +32,9 @@ pub struct Recovery {
     pub segments: u64,
     /// Unreadable parts that were skipped, with file and offset. Everything around them was replayed.
     pub damages: Vec<Damage>,
+    /// Unreadable parts of what a power cut tore and nobody had been told is on disk: no damage. Everything around them
+    /// was replayed, but for groups that they tore.
+    pub unsynced: Vec<Damage>,
     /// The last write, cut off because it was not finished: expected after a crash, and confirmed to nobody.
     pub torn_tail: Option<Damage>,
     /// Time it took.
@@ -42,16 +47,6 @@ pub(crate) struct Opened {
     pub(crate) recovery: Recovery,
 }
 
-/// A segment file before its records are read.
-struct Found {
-    base: Position,
-    path: PathBuf,
-    file: Arc<dyn StorageFile>,
-    header: Option<Header>,
-    /// Positions it may take: up to the next file.
-    span: u64,
-}
-
 pub(crate) fn recover(
     dir: &Path,
     storage: Arc<dyn Storage>,
@@ -62,23 +57,26 @@ pub(crate) fn recover(
     storage.create_dir(dir).map_err(Error::io("make", dir))?;
     let lock = lock(dir, &*storage)?;
     let files = storage.list(dir).map_err(Error::io("list", dir))?;
-    let mut found = survey(dir, &*storage, &files, !config.durable)?;
-    let log = found.iter().find_map(|f| f.header).map_or_else(new_log, |header| header.log);
-    if !config.durable {
-        found.clear();
-        for (name, _) in files.iter().filter(|(name, _)| base_in_name(name).is_some()) {
-            storage.remove(&dir.join(name)).map_err(Error::io("remove", &dir.join(name)))?;
+    let mut survey = Survey::make(dir, &*storage, &files, !config.durable)?;
+    survey.refusal()?;
+    let mut spares: Vec<_> = files.iter().filter(|(name, _)| Depot::is_spare(name)).collect();
+    let manifest = match config.durable {
+        true => {
+            sync_names(dir, &*storage)?;
+            let made = manifest(dir, &storage, &mut survey, &mut spares);
+            Some(made.map_err(Error::io("update", &manifest_path(dir)))?)
         }
-    } else if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        // The folder itself has to be there after a crash.
-        storage.sync_dir(parent).map_err(Error::io("sync", parent))?;
-    }
-    if config.durable {
-        // A process killed between a rename and its sync left names that a power cut would undo.
-        storage.sync_dir(dir).map_err(Error::io("sync", dir))?;
-    }
-    let depot = Depot::new(dir, storage.clone(), config, log);
-    for (name, len) in files.iter().filter(|(name, _)| Depot::is_spare(name)) {
+        false => {
+            survey.found.clear();
+            for (name, _) in files.iter().filter(|(name, _)| base_in_name(name).is_some()) {
+                storage.remove(&dir.join(name)).map_err(Error::io("remove", &dir.join(name)))?;
+            }
+            None
+        }
+    };
+    let found = survey.found;
+    let depot = Depot::new(dir, storage.clone(), config, survey.log, manifest);
+    for (name, len) in spares {
         if !depot.adopt(name, *len) {
             storage.remove(&dir.join(name)).map_err(Error::io("remove", &dir.join(name)))?;
         }
@@ -100,68 +98,49 @@ pub(crate) fn recover(
     Ok(Opened { beginning, current, recovery })
 }
 
-fn lock(dir: &Path, storage: &dyn Storage) -> Result<Box<dyn Send + Sync>, Error> {
-    let path = dir.join("lock");
-    storage.lock(&path).map_err(|source| match source.kind() {
-        io::ErrorKind::WouldBlock => Error::InUse { path },
-        _ => Error::Io { action: "lock", path, source },
-    })
+/// The folder itself has to be there after a crash, and names in it that a process killed before its sync left.
+fn sync_names(dir: &Path, storage: &dyn Storage) -> Result<(), Error> {
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        storage.sync_dir(parent).map_err(Error::io("sync", parent))?;
+    }
+    storage.sync_dir(dir).map_err(Error::io("sync", dir))
 }
 
-fn new_log() -> [u8; 16] {
-    let mut log = [0; 16];
-    log[..8].copy_from_slice(&draw().to_le_bytes());
-    log[8..].copy_from_slice(&draw().to_le_bytes());
-    log
-}
-
-/// Reads the header of every segment file, in order of base.
-fn survey(
+/// The manifest, with everything that was seen of it on disk; files of retired segments are gone.
+fn manifest(
     dir: &Path,
-    storage: &dyn Storage,
-    files: &[(String, u64)],
-    scratch: bool,
-) -> Result<Vec<Found>, Error> {
-    let mut bases: Vec<_> =
-        files.iter().filter_map(|(name, len)| base_in_name(name).map(|base| (base, *len))).collect();
-    bases.sort_unstable();
-    let mut found = Vec::with_capacity(bases.len());
-    let mut log = None;
-    for (n, &(base, len)) in bases.iter().enumerate() {
-        let path = segment_path(dir, base);
-        let file = storage.open(&path).map_err(Error::io("open", &path))?;
-        let mut block = vec![0; HEADER_BLOCK as usize];
-        let read = file.read_at(&mut block, 0).map_err(Error::io("read", &path))?;
-        let header = Header::decode(block.get(..read).unwrap_or_default());
-        if let Some(header) = header {
-            accept(&header, &path, *log.get_or_insert(header.log), scratch)?;
+    storage: &Arc<dyn Storage>,
+    survey: &mut Survey,
+    spares: &mut Vec<&(String, u64)>,
+) -> io::Result<Manifest> {
+    let Some(image) = survey.manifest.take() else {
+        let listed = || survey.found.iter().map(Found::listed);
+        return match Manifest::create(dir, storage.clone(), survey.log, listed()) {
+            // A journal of format 1 that filled the disk: its spare file has room for this.
+            Err(error) if is_full(&error) && !spares.is_empty() => {
+                for (name, _) in spares.drain(..) {
+                    storage.remove(&dir.join(name))?;
+                }
+                Manifest::create(dir, storage.clone(), survey.log, listed())
+            }
+            made => made,
+        };
+    };
+    let mut manifest = Manifest::resume(dir, storage.clone(), image)?;
+    for &(base, ref name) in &survey.retired {
+        match storage.remove(&dir.join(name)) {
+            Ok(()) => tracing::info!(file = name, "a segment that was retired before the stop is removed"),
+            Err(error) => {
+                tracing::warn!(file = name, %error, "a retired segment's file cannot be removed");
+                manifest.linger(base);
+            }
         }
-        let header = header.filter(|header| header.base == base);
-        let next = bases.get(n + 1).map_or(POSITION_MAX, |&(next, _)| next);
-        let span = header.map_or(len, |header| header.capacity);
-        let room = next.saturating_sub(base);
-        if base >= POSITION_MAX || (n + 1 == bases.len() && span > room) {
-            return Err(Error::Foreign { path, why: "it lies beyond the end of any log" });
-        }
-        found.push(Found { base, path, file, header, span: span.min(room) });
     }
-    Ok(found)
-}
-
-/// Refuses a file that this journal must not touch.
-fn accept(header: &Header, path: &Path, log: [u8; 16], scratch: bool) -> Result<(), Error> {
-    let path = path.to_path_buf();
-    if header.version > FORMAT_VERSION {
-        return Err(Error::NewerFormat { path, found: header.version, known: FORMAT_VERSION });
+    if let Some(newest) = survey.unlisted {
+        manifest.make_room(1)?;
+        manifest.add(newest)?;
     }
-    if header.log != log {
-        return Err(Error::Foreign { path, why: "its header names another journal" });
-    }
-    match (header.scratch, scratch) {
-        (false, true) => Err(Error::Foreign { path, why: "it is durable and would be removed as scratch" }),
-        (true, false) => Err(Error::Foreign { path, why: "it is scratch of a running journal" }),
-        _ => Ok(()),
-    }
+    Ok(manifest)
 }
 
 /// The open segment as it was found.
@@ -231,7 +210,7 @@ impl Replay<'_> {
             footer.push(offset, entry);
             tallies.push(Tally::of(entry));
         })?;
-        let sound = tag.is_some() && done.damages.is_empty();
+        let sound = tag.is_some() && done.is_sound();
         let whole = sound
             && done.torn.is_none()
             && claimed.is_some_and(|claimed| claimed.is_for(tallies.len() as u64, done.end));
@@ -268,13 +247,17 @@ impl Replay<'_> {
         if found.header.is_none() {
             recovery.damages.push(damage(0, HEADER_BLOCK, "segment header fails its checksum"));
         }
-        if !last {
+        // A file that a power cut tore got no index: the log went on in the next one.
+        let was_torn = !done.unsynced.is_empty() && done.damages.is_empty();
+        if !last && !was_torn {
             let what = "segment index is unreadable: its records were read one by one";
             recovery.damages.push(damage(found.span.saturating_sub(TRAILER), TRAILER, what));
         }
         recovery.damages.extend(done.damages);
+        recovery.unsynced.extend(done.unsynced);
         match done.torn {
             Some(torn) if last && sound => recovery.torn_tail = Some(torn),
+            torn if was_torn => recovery.unsynced.extend(torn),
             torn => recovery.damages.extend(torn),
         }
     }

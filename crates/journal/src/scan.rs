@@ -33,50 +33,183 @@ pub(crate) struct Scanned {
     /// Offset behind the last record.
     pub(crate) end: u64,
     pub(crate) tag: Option<u32>,
-    /// Unreadable parts with records behind them.
+    /// Unreadable parts of what was on disk once.
     pub(crate) damages: Vec<Damage>,
-    /// An unreadable part with nothing behind it that was meant as a record of this file.
+    /// Unreadable parts with records behind them of what nobody had been told is on disk: after a power cut.
+    pub(crate) unsynced: Vec<Damage>,
+    /// An unfinished record or group with nothing behind it.
     pub(crate) torn: Option<Damage>,
 }
 
-enum Found {
-    Record(u64),
-    Broken { what: &'static str, skip: u64, claims: Option<u64> },
+impl Scanned {
+    /// Whether there are records only, up to the end.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.damages.is_empty() && self.unsynced.is_empty()
+    }
 }
 
-/// Calls `visit` with the offset and entry of each record, in order.
+/// Calls `visit` with the offset and entry of each record that counts, in order.
+///
+/// The first walk tells how far the log was durable, by what the records say of it, and so what an unreadable part was.
 pub(crate) fn scan(ground: &Ground<'_>, visit: &mut dyn FnMut(u64, &Entry<'_>)) -> io::Result<Scanned> {
+    let mut outline = Outline::default();
+    let walked = walk(ground, &mut |seen, _| outline.see(seen))?;
+    let unfinished = outline.end();
+    let is_durable = |offset: u64| outline.durable == 0 || ground.base + offset < outline.durable;
+    let passed_over: Vec<Lost> = outline.lost.into_iter().filter(|lost| !is_durable(lost.at)).collect();
+    walk(ground, &mut |seen, entry| {
+        if let (Seen::Record { offset, .. }, Some(entry)) = (seen, entry)
+            && !passed_over.iter().any(|lost| lost.from <= offset && offset < lost.to)
+        {
+            visit(offset, entry);
+        }
+    })?;
+    let mut done = Scanned {
+        end: walked.end,
+        tag: walked.tag,
+        damages: Vec::new(),
+        unsynced: Vec::new(),
+        torn: walked.torn.map(|until| damage(ground, walked.end, until - walked.end, walked.what)),
+    };
+    for (start, end, what) in outline.holes {
+        let part = damage(ground, start, end - start, what);
+        if is_durable(start) { done.damages.push(part) } else { done.unsynced.push(part) }
+    }
+    if let Some(group) = unfinished {
+        let until = walked.torn.unwrap_or(walked.end).max(walked.end);
+        done.end = group;
+        done.torn = Some(damage(ground, group, until - group, "a group of records was not finished"));
+    }
+    Ok(done)
+}
+
+fn damage(ground: &Ground<'_>, offset: u64, length: u64, what: &str) -> Damage {
+    Damage { file: ground.path.to_path_buf(), offset, length, what: what.to_owned() }
+}
+
+/// What a walk comes by.
+#[derive(Clone, Copy)]
+enum Seen {
+    Record {
+        offset: u64,
+        head: Head,
+    },
+    /// An unreadable part, seen once there is a record behind it.
+    Hole {
+        start: u64,
+        end: u64,
+        what: &'static str,
+    },
+}
+
+/// How a walk ended.
+struct Walked {
+    end: u64,
+    tag: Option<u32>,
+    /// Behind the end is something that was meant as a record, up to here.
+    torn: Option<u64>,
+    what: &'static str,
+}
+
+/// A group of which a part is missing.
+struct Lost {
+    from: u64,
+    to: u64,
+    /// Where the first missing part was.
+    at: u64,
+}
+
+/// What the first walk gathers.
+#[derive(Default)]
+struct Outline {
+    durable: Position,
+    holes: Vec<(u64, u64, &'static str)>,
+    lost: Vec<Lost>,
+    /// The group whose end has not come: its first record, the offset behind its last, and where a part is missing.
+    open: Option<(u64, u64, Option<u64>)>,
+}
+
+impl Outline {
+    fn see(&mut self, seen: Seen) {
+        let (offset, head) = match seen {
+            Seen::Record { offset, head } => (offset, head),
+            Seen::Hole { start, end, what } => {
+                self.holes.push((start, end, what));
+                if let Some((_, _, missing)) = &mut self.open {
+                    missing.get_or_insert(start);
+                }
+                return;
+            }
+        };
+        self.durable = self.durable.max(head.durable());
+        if !head.is_part()
+            && let Some((from, to, missing)) = self.open.take()
+        {
+            // Its end never came.
+            self.lost.push(Lost { from, to, at: missing.unwrap_or(to) });
+        }
+        let end = offset + head.size();
+        match &mut self.open {
+            Some((_, to, _)) => *to = end,
+            None if head.is_part() => {
+                // Its beginning is what the hole before it was.
+                let hole = self.holes.last().filter(|(_, behind, _)| *behind == offset);
+                self.open = Some((offset, end, Some(hole.map_or(offset, |(start, _, _)| *start))));
+            }
+            None if head.has_more() => self.open = Some((offset, end, None)),
+            None => {}
+        }
+        if !head.has_more()
+            && let Some((from, to, Some(at))) = self.open.take()
+        {
+            self.lost.push(Lost { from, to, at });
+        }
+    }
+
+    /// Where the group begins that the last record left unfinished, if it did.
+    fn end(&mut self) -> Option<u64> {
+        let (from, to, missing) = self.open.take()?;
+        self.lost.push(Lost { from, to, at: missing.unwrap_or(to) });
+        // One with a hole in it is behind a hole: the file ends there anyway.
+        missing.is_none().then_some(from)
+    }
+}
+
+/// Goes from record to record, past what is none.
+fn walk(ground: &Ground<'_>, see: &mut dyn FnMut(Seen, Option<&Entry<'_>>)) -> io::Result<Walked> {
     let mut window = Window { ground, bytes: Vec::new(), start: 0 };
-    let mut done = Scanned { end: HEADER_BLOCK, tag: ground.tag, damages: Vec::new(), torn: None };
+    let mut done = Walked { end: HEADER_BLOCK, tag: ground.tag, torn: None, what: "" };
     let mut offset = HEADER_BLOCK;
     let mut hole: Option<(u64, &'static str)> = None;
-    let mut torn: Option<u64> = None;
     while offset.saturating_add(HEAD as u64) <= ground.limit {
-        match window.check(offset, offset == done.end, &mut done.tag, visit)? {
+        let found = window.check(offset, offset == done.end, &mut done.tag, &mut |head, entry| {
+            if let Some((start, what)) = hole.take() {
+                see(Seen::Hole { start, end: offset, what }, None);
+            }
+            see(Seen::Record { offset, head }, Some(entry));
+        })?;
+        match found {
             Found::Record(size) => {
-                if let Some((start, what)) = hole.take() {
-                    done.damages.push(damage(ground, start, offset - start, what));
-                    torn = None;
-                }
+                done.torn = None;
                 offset += size;
                 done.end = offset;
             }
             Found::Broken { what, skip, claims } => {
                 hole.get_or_insert((offset, what));
                 if let Some(size) = claims {
-                    torn = torn.max(Some(offset.saturating_add(size).min(ground.limit)));
+                    done.torn = done.torn.max(Some(offset.saturating_add(size).min(ground.limit)));
                 }
                 offset += skip;
             }
         }
     }
-    let what = hole.map_or("", |(_, what)| what);
-    done.torn = torn.map(|until| damage(ground, done.end, until - done.end, what));
+    done.what = hole.map_or("", |(_, what)| what);
     Ok(done)
 }
 
-fn damage(ground: &Ground<'_>, offset: u64, length: u64, what: &str) -> Damage {
-    Damage { file: ground.path.to_path_buf(), offset, length, what: what.to_owned() }
+enum Found {
+    Record(u64),
+    Broken { what: &'static str, skip: u64, claims: Option<u64> },
 }
 
 /// A stretch of the file in memory.
@@ -109,7 +242,7 @@ impl Window<'_> {
         offset: u64,
         at_end: bool,
         tag: &mut Option<u32>,
-        visit: &mut dyn FnMut(u64, &Entry<'_>),
+        visit: &mut dyn FnMut(Head, &Entry<'_>),
     ) -> io::Result<Found> {
         let position = self.ground.base + offset;
         let broken = |what, claims| Ok(Found::Broken { what, skip: STEP, claims });
@@ -133,7 +266,7 @@ impl Window<'_> {
         match (front, body) {
             (Some(front), Some(body)) if head.body_matches(body) => {
                 *tag = Some(head.tag);
-                visit(offset, &front.entry());
+                visit(head, &front.entry());
                 Ok(Found::Record(size))
             }
             // The header is whole: no record begins within this one.

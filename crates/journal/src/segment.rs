@@ -8,7 +8,7 @@ use crate::Position;
 /// Bytes of the header block; the first record follows.
 pub(crate) const HEADER_BLOCK: u64 = 4096;
 /// The format this release writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Positions end here: 4 EiB, out of reach, and far from any overflow.
 pub(crate) const POSITION_MAX: Position = 1 << 62;
 
@@ -63,6 +63,8 @@ pub(crate) struct Header {
     pub(crate) capacity: u64,
     /// Of a scratch journal, whose files are removed at open.
     pub(crate) scratch: bool,
+    /// Whose records these are, once a log has several writers in turn; 0 until then, and in format 1.
+    pub(crate) epoch: u64,
 }
 
 impl Header {
@@ -76,6 +78,7 @@ impl Header {
         block[40..44].copy_from_slice(&self.tag.to_le_bytes());
         block[44] = u8::from(self.scratch);
         block[48..56].copy_from_slice(&self.capacity.to_le_bytes());
+        block[56..64].copy_from_slice(&self.epoch.to_le_bytes());
         let crc = Self::checksum(&block[..HEADER]);
         block[12..16].copy_from_slice(&crc.to_le_bytes());
         block
@@ -99,6 +102,7 @@ impl Header {
             tag: u32_at(40),
             capacity: u64_at(48),
             scratch: head[44] != 0,
+            epoch: u64_at(56),
         })
     }
 

@@ -72,9 +72,6 @@ pub(crate) struct Shared {
     pub(crate) durable: AtomicU64,
     /// Base of the newest segment that has a file.
     pub(crate) active: AtomicU64,
-    /// No segment is retired before the log is durable up to here: see
-    /// [`Journal::retire_after`](crate::Journal::retire_after).
-    pub(crate) retire_after: AtomicU64,
     /// Bytes of relocated copies since the last retirement.
     pub(crate) copied_bytes: AtomicU64,
     pub(crate) sleep: AtomicU8,
@@ -85,6 +82,8 @@ pub(crate) struct Shared {
     pub(crate) stalled: AtomicBool,
     /// A file was freed: the writer need not wait for its next attempt.
     pub(crate) space: AtomicBool,
+    /// Times that a full disk was tried again.
+    pub(crate) tries: AtomicU64,
     pub(crate) stop: AtomicBool,
     /// The writer has left.
     pub(crate) gone: AtomicBool,
@@ -120,7 +119,6 @@ impl Shared {
             requested: AtomicU64::new(0),
             durable: AtomicU64::new(end),
             active: AtomicU64::new(from.active),
-            retire_after: AtomicU64::new(0),
             copied_bytes: AtomicU64::new(0),
             sleep: AtomicU8::new(AWAKE),
             thread: OnceLock::new(),
@@ -128,6 +126,7 @@ impl Shared {
             reason: Mutex::new(String::new()),
             stalled: AtomicBool::new(false),
             space: AtomicBool::new(false),
+            tries: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             turn: Signal::default(),
@@ -202,6 +201,17 @@ impl Shared {
         if self.sleep.load(Ordering::SeqCst) != AWAKE {
             self.wake();
         }
+    }
+
+    /// Waits until a full disk was tried again, which begins at once.
+    pub(crate) fn try_again(&self) {
+        let before = self.tries.load(Ordering::Acquire);
+        self.space.store(true, Ordering::Release);
+        self.wake();
+        self.turn.wait(|| {
+            let tried = self.tries.load(Ordering::Acquire) > before || self.state() != State::Full;
+            (tried || self.gone.load(Ordering::Acquire)).then_some(())
+        });
     }
 
     pub(crate) fn wake(&self) {

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +25,11 @@ pub trait Storage: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file's name; open files stay readable.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file a second name, in this folder or another: what is written to it is seen under both. An error where the
+    /// file system cannot, or the name is taken.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// How many names a file has.
+    fn links(&self, path: &Path) -> io::Result<u64>;
     /// Makes earlier creations, renames and removals in the folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Locks the file (made where it does not exist) against other processes until the result is dropped.
@@ -88,6 +93,14 @@ impl Storage for DiskStorage {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn links(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.nlink())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -281,6 +281,17 @@ impl Table {
         pinned
     }
 
+    /// Holds all segments in place, but those that are being taken out: what was needed of them is in others.
+    pub(crate) fn pin_all(&self) -> Vec<Arc<Segment>> {
+        let map = self.map.read();
+        let there: Vec<_> =
+            map.values().filter(|segment| !segment.condemned.load(Ordering::Acquire)).cloned().collect();
+        for segment in &there {
+            segment.pins.fetch_add(1, Ordering::AcqRel);
+        }
+        there
+    }
+
     /// From now on nobody pins the segment. False where somebody does.
     pub(crate) fn condemn(&self, segment: &Segment) -> bool {
         // Whoever pins reads the map, and so is either before this or behind it.

@@ -248,6 +248,7 @@ impl Writer {
         let first = self.retry_at.is_none();
         self.retry_at = Some(sched::now() + RETRY_AFTER);
         self.shared.stalled.store(!self.queue.is_empty(), Ordering::Release);
+        self.shared.tries.fetch_add(1, Ordering::AcqRel);
         self.shared.set_state(State::Full, text);
         if first {
             tracing::warn!(reason = text, "journal is full");
@@ -274,8 +275,15 @@ impl Writer {
 
     /// Sleeps until there is something to do.
     fn rest(&mut self) {
-        let until = [self.flush_at, self.retry_at, self.unsynced.map(|since| since + SYNC_AFTER)];
-        let until = until.into_iter().flatten().min();
+        let stalled = self.shared.stalled.load(Ordering::Acquire) && !sched::fault::is_back("full-spins");
+        let until = match stalled {
+            // Nothing else is done before.
+            true => self.retry_at,
+            false => {
+                let overdue = self.unsynced.map(|since| since + SYNC_AFTER);
+                [self.flush_at, self.retry_at, overdue].into_iter().flatten().min()
+            }
+        };
         let depth = if self.flush_at.is_some() || self.retry_at.is_some() { DOZING } else { QUIET };
         // Stored before looking for work; others store work before they look at this. One of both sees the other.
         self.shared.sleep.store(depth, Ordering::SeqCst);

@@ -5,10 +5,11 @@ mod support;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use journal::fault::{Crash, FaultyStorage};
-use journal::{Damage, Error, FORMAT_VERSION, Position, Storage};
-use support::{DIR, Owner, body, open, silent, small};
+use journal::{Damage, Error, FORMAT_VERSION, Journal, Position, Storage};
+use support::{DIR, Owner, base_of, body, crc32, open, segments, silent, small};
 
 type Contents = HashMap<Position, (Vec<u8>, Vec<u8>)>;
 
@@ -27,16 +28,9 @@ fn written(count: u64, len: usize) -> (FaultyStorage, Contents) {
     (disk.crash(Crash::PowerAll), contents)
 }
 
-fn segments(disk: &FaultyStorage) -> Vec<PathBuf> {
-    disk.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "seg")).collect()
-}
-
 /// Where record `id` lies: its file and its offset there.
 fn place(disk: &FaultyStorage, id: Position) -> (PathBuf, u64) {
-    let bases = segments(disk).into_iter().map(|path| {
-        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
-        (Position::from_str_radix(name, 16).expect("hex"), path.clone())
-    });
+    let bases = segments(disk).into_iter().map(|path| (base_of(&path), path));
     let (base, path) = bases.filter(|(base, _)| *base <= id).max().expect("a segment");
     (path, id - base)
 }
@@ -251,8 +245,8 @@ fn a_footer_that_reached_the_disk_without_its_records_is_not_believed() {
     for path in segments(&disk).into_iter().filter(|path| *path <= sealed) {
         unfinished.put(&path, disk.bytes(&path).expect("there"));
     }
-    let base = Position::from_str_radix(sealed.file_stem().and_then(|s| s.to_str()).expect("name"), 16)
-        .expect("hex");
+    let base = base_of(&sealed);
+    Journal::accept_loss(Path::new(DIR), Arc::new(unfinished.clone())).expect("a log of two segments");
     contents.retain(|id, _| *id < base + (16 << 10));
     reopened(&unfinished, &contents, &[]);
     let unfinished = unfinished.crash(Crash::PowerAll);
@@ -288,14 +282,4 @@ fn a_name_that_a_killed_process_left_unsynced_is_synced_before_the_log_goes_on()
     contents.insert(id, content);
     owner.journal.sync().expect("syncs");
     reopened(&disk.crash(Crash::PowerAll), &contents, &[]);
-}
-
-/// The checksum of the format, bit by bit.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(
-            crc ^ u32::from(*byte),
-            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
-        )
-    })
 }

@@ -4,11 +4,13 @@
 mod support;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use journal::fault::{Crash, FaultyStorage};
-use journal::{Config, Position};
+use journal::{Config, Error, Position};
 use proptest::prelude::*;
-use support::{Owner, body, silent, small};
+use support::{Owner, base_of, body, segments, silent, small};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -30,6 +32,9 @@ enum Step {
     /// The next sync fails; then the process is restarted, or the machine goes down.
     FailSync(Crash),
     Close,
+    /// The process is killed, and a segment's file taken away.
+    TakeAway(usize),
+    Snapshot,
 }
 
 fn crash() -> impl Strategy<Value = Crash> {
@@ -55,6 +60,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => crash().prop_map(Step::Crash),
         1 => crash().prop_map(Step::FailSync),
         1 => Just(Step::Close),
+        1 => any::<usize>().prop_map(Step::TakeAway),
+        2 => Just(Step::Snapshot),
     ]
 }
 
@@ -69,6 +76,9 @@ struct Model {
     /// Acked, with the end of the ack.
     acked: HashMap<Position, Position>,
     next: u64,
+    /// The newest snapshot: what was in the log then.
+    copy: HashMap<Position, (Vec<u8>, Vec<u8>)>,
+    copies: usize,
 }
 
 impl Model {
@@ -76,7 +86,7 @@ impl Model {
         let disk = FaultyStorage::new();
         let owner = Owner::open(&disk, config, silent()).expect("opens");
         let (contents, alive, acked) = Default::default();
-        Model { disk, config, owner, contents, alive, acked, next: 0 }
+        Model { disk, config, owner, contents, alive, acked, next: 0, copy: HashMap::new(), copies: 0 }
     }
 
     fn apply(&mut self, step: &Step) {
@@ -99,7 +109,8 @@ impl Model {
                 // No sync of something earlier must meet the fault.
                 self.owner.journal.sync().expect("syncs");
                 self.disk.fail_sync(1);
-                self.publish(10, 100);
+                // The manifest's may have met it already.
+                let _ = self.try_publish(10, 100);
                 let durable = self.owner.journal.durable();
                 assert!(self.owner.journal.sync().is_err(), "a failed sync is never success");
                 assert!(self.owner.publish(b"", b"").is_err(), "failed for good");
@@ -110,16 +121,76 @@ impl Model {
                 self.owner.journal.close().expect("closes");
                 self.crash(Crash::PowerAll);
             }
+            Step::TakeAway(which) => self.take_away(which),
+            Step::Snapshot => self.snapshot(),
         }
     }
 
+    fn copy_dir(&self) -> PathBuf {
+        PathBuf::from(format!("/copy{}", self.copies))
+    }
+
+    fn snapshot(&mut self) {
+        self.check_copy();
+        self.copies += 1;
+        let _ = self.owner.journal.snapshot().write_to(&self.copy_dir()).expect("copied");
+        let live = self.owner.live.keys().map(|id| (*id, self.contents[id].clone()));
+        self.copy = live.collect();
+        if self.next.is_multiple_of(2) {
+            self.check_copy();
+        }
+    }
+
+    /// The newest snapshot is what it was, whatever became of the log, and goes on by itself.
+    fn check_copy(&self) {
+        if self.copies == 0 {
+            return;
+        }
+        let disk = Arc::new(self.disk.clone());
+        let mut copy = Owner::open_in(&self.copy_dir(), disk, self.config, silent()).expect("the copy opens");
+        let live: HashSet<_> = copy.live.keys().copied().collect();
+        assert_eq!(live, self.copy.keys().copied().collect::<HashSet<_>>());
+        copy.verify(&self.copy);
+        // Nothing of it may be seen by the log, nor by the copy the next time: it is taken back.
+        let (id, _) = copy.publish(b"own", &body(1, 3000)).expect("appends");
+        copy.journal.sync().expect("syncs");
+        copy.ack(&[id]).expect("appends");
+        copy.reclaim().expect("reclaims");
+        copy.journal.close().expect("closes");
+    }
+
+    fn take_away(&mut self, which: usize) {
+        let durable = self.owner.journal.durable();
+        self.disk = self.disk.crash(Crash::Process);
+        let files = segments(&self.disk);
+        if let Some(file) = files.get(which % files.len().max(1)) {
+            let bytes = self.disk.bytes(file).expect("there");
+            self.disk.take_away(file);
+            match Owner::open(&self.disk, self.config, silent()) {
+                Ok(_) => {
+                    let listed = base_of(file) < durable;
+                    assert!(!listed, "opened without {}", file.display());
+                }
+                Err(Error::Missing { path, .. }) => assert_eq!(path, *file),
+                Err(error) => panic!("{error}"),
+            }
+            self.disk.put(file, bytes);
+        }
+        self.reopened(durable, Crash::Process);
+    }
+
     fn publish(&mut self, index: usize, len: usize) {
+        self.try_publish(index, len).expect("appends");
+    }
+
+    fn try_publish(&mut self, index: usize, len: usize) -> Result<(), Error> {
         self.next += 1;
         let (index, body) = (body(self.next, index), body(self.next + 7, len));
-        let (id, end) = self.owner.publish(&index, &body).expect("appends");
+        let (id, end) = self.owner.publish(&index, &body)?;
         assert!(self.contents.insert(id, (index, body)).is_none_or(|_| !self.alive.contains_key(&id)));
         self.acked.remove(&id);
         self.alive.insert(id, end);
+        Ok(())
     }
 
     fn ack(&mut self, count: usize, from: usize) {
@@ -139,6 +210,10 @@ impl Model {
     fn crash(&mut self, how: Crash) {
         let durable = self.owner.journal.durable();
         self.disk = self.disk.crash(how);
+        self.reopened(durable, how);
+    }
+
+    fn reopened(&mut self, durable: Position, how: Crash) {
         self.owner = Owner::open(&self.disk, self.config, silent()).expect("opens after a crash");
         let live = &self.owner.live;
         for (id, end) in &self.alive {
@@ -148,6 +223,7 @@ impl Model {
             assert!(*end > durable || !live.contains_key(id), "durably acked message {id} is back ({how:?})");
         }
         self.owner.verify(&self.contents);
+        self.check_copy();
         // What came back is what there is now, all of it durable.
         self.alive = live.keys().map(|id| (*id, 0)).collect();
         self.acked.retain(|id, _| !self.alive.contains_key(id));

@@ -6,7 +6,7 @@ mod support;
 use std::collections::{HashMap, VecDeque};
 
 use journal::fault::{Crash, FaultyStorage};
-use journal::{Config, Position, Record};
+use journal::{Config, Group, Position, Record};
 use support::{MESSAGE, Owner, body, open, silent, small};
 
 const SEGMENT: u64 = 16 << 10;
@@ -232,9 +232,13 @@ fn a_retirement_waits_for_what_its_releases_depend_on_and_for_nothing_else() {
     owner.journal.retire(victim).expect("retires");
     // The writer may sync by its own clock: only a retirement that had to wait is sure to have it.
     assert!(owner.journal.durable() < end || disk.syncs() > syncs, "nothing was waited for");
-    let end = owner.publish(b"", b"of a transaction").expect("appends").1;
-    owner.journal.retire_after(end);
+    // The acknowledgement of a group counts only with the rest of it.
     let victim = owner.journal.victim().expect("more is dead");
+    let group = [(1, &b"message"[..]), (200, &b"acknowledgement"[..])];
+    let records = group.iter().map(|(kind, index)| Record { kind: *kind, index, body: &[] });
+    let group = owner.journal.append_group(Group::new(records).expect("fits")).expect("appends");
+    let (end, cause) = (group[1].end, group[1].cause());
+    owner.journal.release(cause, victim.base(), 0);
     owner.journal.retire(victim).expect("retires");
     assert!(owner.journal.durable() >= end, "what the releases depend on is on disk first");
 }

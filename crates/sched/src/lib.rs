@@ -5,12 +5,16 @@
 //! goes on at a [`yield_point`], a [`park`] or a [`Signal::wait`]. A thread that belongs to none has the real machine.
 //!
 //! The tour: [`clock`](now) (time), [`thread`](spawn) (threads that sleep until woken), [`Signal`] (a wait for a
-//! condition), `machine` (who may take the machine's place).
+//! condition), `machine` (who may take the machine's place), `simulated` (one that does), [`fault`] (mended faults, put back
+//! to try a simulator).
 
 mod clock;
+pub mod fault;
 #[cfg(feature = "simulated")]
 mod machine;
 mod signal;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 mod thread;
 
 pub use clock::{now, now_ms, wall_ms};

@@ -115,6 +115,8 @@ pub(crate) enum Request {
     AddVhost { name: String, description: String, tags: Vec<String> },
     /// A vhost's end.
     DeleteVhost { name: String },
+    /// A copy of definitions and logs in this folder, an absolute path; answers with its figures.
+    Snapshot { dir: String },
     /// The firehose on or off.
     SetTracing { vhost: String, on: bool },
     /// A queue's end; answers how many messages were ready.

@@ -27,6 +27,7 @@ fn misuse_is_told_with_the_usage() {
         ("ping x", 64, "too many arguments.", "ping [--timeout <timeout>]"),
         ("suspend_listeners x", 64, "too many arguments.", "suspend_listeners"),
         ("resume_listeners x", 64, "too many arguments.", "resume_listeners"),
+        ("snapshot", 64, "not enough arguments.", "snapshot <dir> [--timeout <timeout>]"),
         ("stop a b", 64, "too many arguments.", "stop [--idempotent] [<pidfile>]"),
         (
             "status --unit zz",

@@ -37,6 +37,7 @@ pub use pcre::PatternError;
 pub use rights::{DEFAULT_EXCHANGE_RESOURCE, Right, Rights};
 
 use image::{Account, Change, Image};
+pub(crate) use store::Definitions;
 use store::Store;
 
 /// The vhost a first start makes.
@@ -97,6 +98,11 @@ impl Access {
             Ok((changes, ()))
         })?;
         Ok(access)
+    }
+
+    /// All definitions as they are on disk now.
+    pub(crate) fn copy(&self) -> Result<Definitions, AccessError> {
+        self.store.lock().copy()
     }
 
     /// Whether nothing was ever defined: a first start.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
-    TableDefinition, TableError,
+    TableDefinition, TableError, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,7 @@ impl Store {
     pub(super) fn open(path: &Path) -> Result<(Store, Image), AccessError> {
         let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         if length == 0 {
-            create(path)?;
+            create(path, &|_| Ok(()))?;
         }
         examine(path)?;
         let opened = Builder::new().set_cache_size(CACHE_SIZE).set_check_integrity_on_open(true).open(path);
@@ -127,6 +127,13 @@ impl Store {
         Ok(())
     }
 
+    /// Everything in the file, as of now.
+    pub(super) fn copy(&self) -> Result<Definitions, AccessError> {
+        let mut records = Vec::new();
+        let next_vhost = self.read_all(&mut records).map_err(|source| self.error("read", source))?;
+        Ok(Definitions { path: self.path.clone(), records, next_vhost })
+    }
+
     fn load(&self) -> Result<Image, AccessError> {
         let mut records = Vec::new();
         let read = self.read_all(&mut records).map_err(|source| self.error("read", source))?;
@@ -164,6 +171,59 @@ impl Store {
 
     fn damaged(&self, what: String) -> AccessError {
         AccessError::Damaged { path: self.path.clone(), what }
+    }
+}
+
+/// All definitions, taken out of one file to go into another.
+pub(crate) struct Definitions {
+    /// Where they are from.
+    path: PathBuf,
+    records: Vec<Record>,
+    next_vhost: u64,
+}
+
+impl Definitions {
+    /// The vhosts' names and numbers.
+    pub(crate) fn vhosts(&self) -> Result<Vec<(String, u64)>, AccessError> {
+        let mut vhosts = Vec::new();
+        for record in &self.records {
+            if let Record::Vhost(name, json) = record {
+                let stored: StoredVhost = decode(json).map_err(|what| {
+                    let (path, what) = (self.path.clone(), format!("vhost \"{name}\": {what}"));
+                    AccessError::Damaged { path, what }
+                })?;
+                vhosts.push((name.clone(), stored.id));
+            }
+        }
+        Ok(vhosts)
+    }
+
+    /// Without a vhost and the permissions in it.
+    pub(crate) fn drop_vhost(&mut self, name: &str) {
+        self.records.retain(|record| match record {
+            Record::Vhost(vhost, _) | Record::Permission(_, vhost, _) => vhost != name,
+            Record::User(..) => true,
+        });
+    }
+
+    /// A new file of them, readable for its owner alone. All of it is on disk when this returns.
+    pub(crate) fn write_to(&self, path: &Path) -> Result<(), AccessError> {
+        create(path, &|transaction| {
+            let mut vhosts = transaction.open_table(VHOSTS)?;
+            let mut users = transaction.open_table(USERS)?;
+            let mut permissions = transaction.open_table(PERMISSIONS)?;
+            for record in &self.records {
+                match record {
+                    Record::Vhost(name, json) => drop(vhosts.insert(name.as_str(), json.as_slice())?),
+                    Record::User(name, json) => drop(users.insert(name.as_str(), json.as_slice())?),
+                    Record::Permission(user, vhost, json) => {
+                        permissions.insert((user.as_str(), vhost.as_str()), json.as_slice())?;
+                    }
+                }
+            }
+            transaction.open_table(META)?.insert("next_vhost", self.next_vhost)?;
+            Ok(())
+        })
     }
 }
 
@@ -244,9 +304,12 @@ fn decode<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(json).map_err(|error| error.to_string())
 }
 
-/// Makes the file, with its format and empty tables, under another name first: a crash half way
+/// Makes the file, with its format and what `fill` puts into its empty tables, under another name first: a crash half way
 /// leaves no file that is neither new nor readable.
-fn create(path: &Path) -> Result<(), AccessError> {
+fn create(
+    path: &Path,
+    fill: &dyn Fn(&WriteTransaction) -> Result<(), redb::Error>,
+) -> Result<(), AccessError> {
     let error = |source: redb::Error| AccessError::Store {
         attempted: "create",
         path: path.to_owned(),
@@ -262,6 +325,7 @@ fn create(path: &Path) -> Result<(), AccessError> {
         transaction.open_table(VHOSTS)?;
         transaction.open_table(USERS)?;
         transaction.open_table(PERMISSIONS)?;
+        fill(&transaction)?;
         transaction.commit()?;
         database.close()?;
         if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {

@@ -72,10 +72,10 @@ impl Effects {
         }
     }
 
-    /// The queue is done with the message, which is settled in the log if it has a record there.
+    /// The queue is done with the message, which is settled in the log if it has a record there and was not before.
     #[inline]
     pub(crate) fn settle(&mut self, queue: u64, entry: &Entry) {
-        if entry.stored.id != 0 {
+        if entry.stored.id != 0 && !entry.stored.has(Stored::SETTLED) {
             self.settled.push((queue, entry.stored));
         }
     }

@@ -34,6 +34,8 @@ impl Stored {
     pub(crate) const PAGED: u8 = 2;
     /// Its record belongs to other queues too.
     pub(crate) const SHARED: u8 = 4;
+    /// The log has been told that its queue is done with it.
+    pub(crate) const SETTLED: u8 = 8;
 
     pub(crate) fn has(self, flag: u8) -> bool {
         self.flags & flag != 0

@@ -67,6 +67,11 @@ impl Queue {
         Ok(Remains { messages, ready, consumers })
     }
 
+    /// Whether it would go.
+    pub(crate) fn may_go(&self, condition: Condition) -> Result<(), Kept> {
+        self.judge(&self.lock(), condition)
+    }
+
     fn judge(&self, state: &State, condition: Condition) -> Result<(), Kept> {
         let in_use = !state.consumers.is_empty();
         match condition {

@@ -3,6 +3,7 @@
 //! | room | what |
 //! |---|---|
 //! | [`io`] | the task: bytes in and out of the socket, timers, alarms |
+//! | `pipe` | the same without a socket, for the simulator |
 //! | [`handshake`] | from the protocol header to `connection.open-ok` |
 //! | [`frames`] | frames taken apart and handed to whom they concern; how errors end channels and connections |
 //! | [`channel`] | a channel's state; opening and closing |
@@ -27,6 +28,8 @@ mod exchanges;
 mod frames;
 mod handshake;
 mod io;
+#[cfg(feature = "simulated")]
+pub(crate) mod pipe;
 mod publish;
 mod queues;
 mod rights;

@@ -237,6 +237,7 @@ impl Session {
         let traces = std::mem::take(&mut gathered.traces);
         let mut effects = Effects { traces, ..Effects::default() };
         self.settle_gathered(&mut gathered.acks, &mut effects);
+        sched::yield_point("publish: between log and queues");
         let batch = Batch { messages: &gathered.messages, now: gathered.now, tracing: vhost.is_tracing() };
         for group in &gathered.groups {
             group.queue.publish(&batch, &group.picks, &mut effects);

@@ -2,12 +2,9 @@
 //!
 //! Checks are made, and routes found, when something is published or acknowledged, as outside of transactions; the
 //! names of the queues are kept, and looked up again at the commit. Held deliveries count as outstanding until then.
-//! At the commit all messages go to the log before any goes to a queue, then acknowledgements follow, so that a
-//! message is never gone before its answer is there. `tx.commit-ok` is sent once the messages are on disk.
-//!
-//! The commit is not one record of the log: a crash in its midst can keep a part of it, of messages always the ones
-//! published first. RabbitMQ's transactions are not atomic beyond one queue either. Acknowledgements are not waited
-//! for: one that a crash takes away means a message delivered twice, never a lost one.
+//! At the commit all messages and acknowledgements go to the log as one group, before any message goes to a queue: a crash
+//! shows all of it or nothing. `tx.commit-ok` is sent once it is on disk. What is put back into its queue is not in
+//! the log, and needs no word there.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,7 +18,7 @@ use super::batch::Gathered;
 use crate::card::ChannelCard;
 use crate::error::{Failure, Outcome};
 use crate::link::{Deliveries, Effects, Unacked};
-use crate::message::{Incoming, Message};
+use crate::message::{Incoming, Message, Stored};
 use crate::vhost::Vhost;
 use crate::vhost::route::Queues;
 
@@ -109,6 +106,22 @@ impl Transaction {
         std::mem::take(&mut self.settlements)
     }
 
+    /// What queues are done with by this commit: their identities, and the records.
+    fn settled(&self) -> Vec<(u64, Stored)> {
+        let done = self.settlements.iter().filter(|(verdict, _)| *verdict != Verdict::Requeued);
+        let unacked = done.flat_map(|(_, held)| held);
+        unacked.filter_map(|unacked| Some((unacked.queue.id(), unacked.entry.as_ref()?.stored))).collect()
+    }
+
+    /// The log has been told of these.
+    fn note_settled(&mut self) {
+        let done = self.settlements.iter_mut().filter(|(verdict, _)| *verdict != Verdict::Requeued);
+        let entries = done.flat_map(|(_, held)| held).filter_map(|unacked| unacked.entry.as_mut());
+        for entry in entries.filter(|entry| entry.stored.is_in_log()) {
+            entry.stored.flags |= Stored::SETTLED;
+        }
+    }
+
     fn take_deliveries(&mut self) -> Vec<Unacked> {
         self.take_settlements().into_iter().flat_map(|(_, held)| held).collect()
     }
@@ -153,7 +166,8 @@ impl Session {
         let vhost = Arc::clone(self.vhost()?);
         let held = self.transaction(number)?.take_messages(&vhost);
         let mut batch = Gathered::new(self.routes.next_batch());
-        let (messages, end) = self.store_held(number, held, &vhost, batch.now())?;
+        let messages = self.route_held(number, held, &vhost);
+        let end = self.store_held(number, &messages, &vhost, batch.now())?;
         for (message, queues) in messages {
             let groups: Vec<u32> = queues.iter().map(|queue| batch.group(queue)).collect();
             batch.now();
@@ -167,8 +181,7 @@ impl Session {
         // Before the acknowledgements: deliveries they make room for come after `tx.commit-ok`, where it can go now.
         self.awaits_disk = true;
         self.confirm();
-        // Nothing that is settled here may be gone from the disk before the messages are on it.
-        vhost.store().log.retire_after(end);
+        sched::yield_point("tx: between messages and acknowledgements");
         self.settle_held(number, &vhost);
         Ok(())
     }
@@ -192,37 +205,43 @@ impl Session {
         tx.ok_or_else(|| Failure::precondition("channel is not transactional"))
     }
 
-    /// Finds the queues of each message and writes all to the log that must be there, and returns mandatory
-    /// messages without a queue to the publisher. When the log does not take all of them, none is delivered.
-    fn store_held(
+    /// Finds the queues of each message, and returns mandatory ones without a queue to the publisher.
+    fn route_held(
         &self,
         number: u16,
         held: Vec<Held>,
         vhost: &Arc<Vhost>,
-        now: u64,
-    ) -> Outcome<(Vec<(Incoming<'static>, Queues)>, Position)> {
-        let mut routed: Vec<(Incoming<'static>, Queues)> = Vec::with_capacity(held.len());
-        let mut returned = Vec::new();
-        let mut end = 0;
+    ) -> Vec<(Incoming<'static>, Queues)> {
+        let mut routed = Vec::with_capacity(held.len());
         for held in held {
             let Held { message, mandatory, persistent, priority, ttl_ms, addressees } = held;
             let queues: Queues = addressees.iter().filter_map(|name| vhost.find_addressee(name)).collect();
-            if queues.is_empty() {
-                returned.extend(mandatory.then_some(message));
-                continue;
+            if !queues.is_empty() {
+                routed.push((Incoming::kept(message, persistent, priority, ttl_ms), queues));
+            } else if mandatory {
+                self.give_back(number, &message.parts());
             }
-            let message = Incoming::kept(message, persistent, priority, ttl_ms);
-            match vhost.put(&message, &queues, now) {
-                Ok(stored) => end = end.max(stored),
-                Err(error) => {
-                    forget(&routed, vhost);
-                    return Err(Failure::store(&error));
-                }
-            }
-            routed.push((message, queues));
         }
-        returned.iter().for_each(|message| self.give_back(number, &message.parts()));
-        Ok((routed, end))
+        routed
+    }
+
+    /// Tells the log all that the transaction does; an error where it does not take all of it, and then nothing is done.
+    fn store_held(
+        &mut self,
+        number: u16,
+        messages: &[(Incoming<'static>, Queues)],
+        vhost: &Arc<Vhost>,
+        now: u64,
+    ) -> Outcome<Position> {
+        let tx = self.transaction(number)?;
+        if sched::fault::is_back("torn-tx") {
+            let ends =
+                messages.iter().map(|(message, queues)| vhost.put(message, queues, now).unwrap_or_default());
+            return Ok(ends.max().unwrap_or_default());
+        }
+        let end = vhost.put_together(messages, &tx.settled(), now).map_err(|error| Failure::store(&error))?;
+        tx.note_settled();
+        Ok(end)
     }
 
     /// Carries out what was decided of deliveries.
@@ -248,16 +267,6 @@ impl Session {
     pub(super) fn tear(&mut self, number: u16) {
         self.end_by(number, &Failure::precondition("partial tx completion"), COMMIT);
     }
-}
-
-/// Messages that were stored are not needed after all.
-fn forget(stored: &[(Incoming<'_>, Queues)], vhost: &Vhost) {
-    let mut settled = Vec::new();
-    for (message, queues) in stored {
-        let Some(record) = message.stored.get() else { continue };
-        settled.extend(queues.iter().filter(|queue| queue.durable).map(|queue| (queue.id, record)));
-    }
-    vhost.store().settle(&mut settled);
 }
 
 #[cfg(test)]

@@ -6,18 +6,22 @@
 //! | [`ledger`] | which records are dead |
 //! | [`replay`] | what a log says, record by record |
 //! | [`reclaim`] | disk space given back |
+//! | [`together`] | what a transaction does, as one |
 
 pub(crate) mod ledger;
 pub(crate) mod reclaim;
 pub(crate) mod records;
 pub(crate) mod replay;
+pub(crate) mod together;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
 use journal::{Cause, Journal, Position};
 use parking_lot::Mutex;
+use sched::fault;
 use smallvec::SmallVec;
 
 use self::ledger::Ledger;
@@ -74,6 +78,8 @@ pub(crate) struct Store {
     /// Acknowledgements and deletions that found the disk full: appended when there is space again.
     owed: Mutex<Owed>,
     waiters: Arc<Waiters>,
+    /// Somebody gives space back.
+    reclaiming: AtomicBool,
     segment_bytes: u64,
 }
 
@@ -96,6 +102,10 @@ impl Owed {
 
     fn is_empty(&self) -> bool {
         self.acks.is_empty() && self.deleted.is_empty()
+    }
+
+    fn count(&self) -> usize {
+        self.acks.values().map(Vec::len).sum::<usize>() + self.deleted.len()
     }
 
     /// One record's worth.
@@ -133,7 +143,15 @@ impl Store {
         waiters: Arc<Waiters>,
         segment_bytes: u64,
     ) -> Self {
-        Store { log, pages, ledger: Mutex::new(ledger), owed: Mutex::default(), waiters, segment_bytes }
+        Store {
+            log,
+            pages,
+            ledger: Mutex::new(ledger),
+            owed: Mutex::default(),
+            waiters,
+            reclaiming: AtomicBool::new(false),
+            segment_bytes,
+        }
     }
 
     /// Appends a message for these durable queues, given by identity, and notes its record in `message`. Returns
@@ -175,7 +193,15 @@ impl Store {
         }
         let (kind, index) = Record::Deleted { id }.encode();
         let mut ledger = self.ledger.lock();
-        let cause = self.say(kind, &index, |owed| owed.deleted.push(id))?;
+        let told_late = fault::is_back("two-declarations");
+        let owe = |owed: &mut Owed| owed.deleted.push(id);
+        let cause = match told_late {
+            true => {
+                owe(&mut self.owed.lock());
+                Cause::replayed()
+            }
+            false => self.say(kind, &index, owe)?,
+        };
         let (position, size) = ledger.bury(id, size);
         self.log.release(cause, position, size);
         Some(cause)
@@ -202,6 +228,14 @@ impl Store {
 
     fn settle_slice(&self, queue: u64, slice: &[(u64, Stored)]) {
         let ids = || slice.iter().filter(|(_, s)| s.is_in_log()).map(|(_, s)| s.id);
+        if fault::is_back("long-list-swallowed") && slice.len() >= records::MOST_ACKS {
+            return self.release(
+                Cause::replayed(),
+                queue,
+                slice.iter().map(|(_, s)| s),
+                &mut self.ledger.lock(),
+            );
+        }
         let mut index = Vec::with_capacity(16 + slice.len() * 2);
         records::encode_ack(queue, ids(), &mut index);
         let mut ledger = self.ledger.lock();
@@ -278,6 +312,12 @@ impl Store {
         }
     }
 
+    /// Whether something waits for space.
+    #[cfg(feature = "simulated")]
+    pub(crate) fn owes(&self) -> bool {
+        !self.owed.lock().is_empty()
+    }
+
     fn take_owed(&self) -> Option<Record> {
         self.owed.lock().take()
     }
@@ -316,7 +356,7 @@ impl Store {
                 sched::yield_point("store: between locate and read");
                 let mut moved = Vec::new();
                 self.read(&self.log, &mut wanted, &mut |wanted, read| match read {
-                    Err(journal::Error::Gone(_)) => moved.push(*wanted),
+                    Err(journal::Error::Gone(_)) if !fault::is_back("gone-is-lost") => moved.push(*wanted),
                     read => found(wanted.at, kept(wanted, read)),
                 });
                 // A reclaim moved these after they were located: they lie elsewhere now. One that does not was settled
@@ -372,7 +412,7 @@ impl Store {
     }
 
     /// Gives back the page file's space that nothing lives in.
-    pub(crate) fn trim_pages(&self) {
+    fn trim_pages(&self) {
         while let Some(segment) = self.pages.victim() {
             if let Err(error) = self.pages.retire(segment) {
                 tracing::warn!(%error, "space of the page file could not be given back");
@@ -402,14 +442,36 @@ impl Store {
 
     /// Everything appended so far is on disk, or an error says why not. Blocks.
     pub(crate) fn close(&self) -> Result<(), journal::Error> {
-        if !self.owed.lock().is_empty() {
+        let owed = self.pay_before_the_end();
+        if let Err(error) = self.pages.close() {
+            // Nothing in it outlives the process.
+            tracing::debug!(%error, "the page file did not close");
+        }
+        self.log.close()?;
+        match owed {
+            0 => Ok(()),
+            count => Err(journal::Error::Full(format!(
+                "{count} acknowledgements and deletions found no room; their messages and queues will be back"
+            ))),
+        }
+    }
+
+    /// Appends what had to wait for space, with what can be done for it. Returns how much still waits.
+    fn pay_before_the_end(&self) -> usize {
+        for _ in 0..2 {
+            if self.owed.lock().is_empty() {
+                return 0;
+            }
             // What is dead altogether goes without a word; the rest is told, from the reserve if need be.
             if let Err(error) = self.reclaim() {
                 tracing::warn!(%error, "space could not be given back before the end");
             }
             self.pay_owed();
+            if !self.owed.lock().is_empty() {
+                self.log.try_again();
+                self.pay_owed();
+            }
         }
-        self.log.close()?;
-        self.pages.close()
+        self.owed.lock().count()
     }
 }

@@ -23,7 +23,7 @@ pub(crate) const STARTED: u8 = 132;
 const SHORTEST: usize = 32;
 
 /// Messages that one acknowledgement names at the most: 40 KiB of index, and a slice of work under the ledger's lock.
-pub(crate) const MOST_ACKS: usize = 4096;
+pub(crate) const MOST_ACKS: usize = if cfg!(feature = "simulated") { 256 } else { 4096 };
 /// Bytes of the index of an acknowledgement of nothing.
 pub(crate) const EMPTY_ACK: usize = 8;
 

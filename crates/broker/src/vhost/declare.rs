@@ -239,6 +239,13 @@ impl Vhost {
     /// The name is free, and the deletion in the log, before anybody can declare the name anew: so the log has both in
     /// that order. Its messages need no word of their own, since one whose queue is not declared is nobody's.
     pub(crate) fn delete_queue(&self, queue: &Arc<Queue>, condition: Condition) -> Result<u64, Kept> {
+        let condition = if sched::fault::is_back("delete-judged-apart") {
+            queue.may_go(condition)?;
+            sched::yield_point("delete: between judgement and deletion");
+            Condition::Always
+        } else {
+            condition
+        };
         let mut topology = self.topology.write();
         let remains = queue.condemn(condition)?;
         let cause = self.store().undefine(queue.id, queue.record_size);
@@ -246,6 +253,7 @@ impl Vhost {
             self.remove_destination(&mut topology, &Destination::Queue(Arc::clone(queue)));
         }
         drop(topology);
+        sched::yield_point("delete: between deletion and its messages");
         Ok(self.clear_away(queue, remains, cause))
     }
 

@@ -14,6 +14,7 @@ impl Vhost {
     /// backlog, which is the publisher's to wait for.
     pub(crate) fn carry_out(self: &Arc<Self>, effects: &mut Effects) {
         if !effects.settled.is_empty() {
+            sched::yield_point("effects: between queue and log");
             self.store().settle(&mut effects.settled);
         }
         effects.wake.drain(..).for_each(Waker::wake);
@@ -64,6 +65,7 @@ impl Vhost {
         let is_unused = queue.remove_consumer(consumer, &mut effects);
         self.carry_out(&mut effects);
         if is_unused {
+            sched::yield_point("consumers: between the last one's end and auto-delete");
             // Somebody may have begun to consume meanwhile: then it stays.
             let _ = self.delete_queue(queue, Condition::Abandoned);
         }
@@ -75,6 +77,7 @@ impl OnTimer for Vhost {
         let mut effects = Effects::default();
         let has_expired = Arc::clone(&queue).on_timer(now, &mut effects);
         self.carry_out(&mut effects);
+        sched::yield_point("timer: between expiry and deletion");
         if has_expired && let Some(found) = self.find_queue(queue.name()).filter(|q| q.id == queue.id()) {
             // It may have been used meanwhile: then it stays, and that use has armed the timer anew.
             let _ = self.delete_queue(&found, Condition::Expired { now });

@@ -92,14 +92,15 @@ impl Vhost {
         if let Err(error) = self.store().reclaim() {
             tracing::debug!(vhost = %self.name, %error, "disk space could not be given back; tried again soon");
         }
-        self.store().trim_pages();
     }
 
     /// Ends in good order: everything is on disk then, and which messages were delivered before. Blocks.
     pub(crate) fn close(&self) -> Result<(), journal::Error> {
-        let queues = self.queues().into_iter().filter(|queue| queue.durable);
+        let mut queues = self.queues();
+        queues.retain(|queue| queue.durable);
+        queues.sort_unstable_by_key(|queue| queue.id);
         let delivered: Option<Vec<_>> =
-            queues.map(|queue| Some((queue.id, queue.delivered_before()?))).collect();
+            queues.iter().map(|queue| Some((queue.id, queue.delivered_before()?))).collect();
         // Where deliveries are still out, a connection has not ended: a restart may not take them for news.
         if let Some(delivered) = delivered
             && let Err(error) = self.store().note_stop(&delivered)

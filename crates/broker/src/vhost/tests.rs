@@ -177,6 +177,30 @@ fn a_reclaim_between_locating_and_reading_loses_nothing() {
 }
 
 #[test]
+fn two_that_give_space_back_at_once_do_not_disturb_each_other() {
+    let disk = FaultyStorage::new();
+    let vhost = open(&disk);
+    let (kept, purged) = (declare(&vhost, "kept"), declare(&vhost, "purged"));
+    for n in 0..400 {
+        let queue = if n % 10 == 0 { &kept } else { &purged };
+        publish(&vhost, &[queue], n, 300).expect("stored");
+    }
+    vhost.store().log.sync().expect("syncs");
+    purge(&vhost, &purged);
+    let meanwhile = Arc::new(Meanwhile {
+        place: "journal: between the last look and the removal",
+        vhost: Arc::clone(&vhost),
+        happened: AtomicBool::new(false),
+    });
+    sched::belong_to(Some(meanwhile.clone()));
+    reclaim(&vhost);
+    sched::belong_to(None);
+    assert!(meanwhile.happened.load(Ordering::SeqCst));
+    assert_eq!(vhost.store().log.state(), State::Healthy);
+    assert_eq!(take(&vhost, &kept, usize::MAX), (0..400).step_by(10).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_one_queue_settled_does_not_come_back_with_the_copy_for_another() {
     let disk = FaultyStorage::new();
     let mut vhost = open(&disk);
@@ -240,7 +264,7 @@ fn a_full_disk_that_is_consumed_comes_back_again_and_again() {
     let mut vhost = open(&disk);
     declare(&vhost, "q");
     declare(&vhost, "kept");
-    disk.limit(Some(12 * SEGMENT));
+    disk.limit(Some(13 * SEGMENT));
     let mut disk = disk;
     for round in 0..10 {
         let (queue, kept) = (vhost.find_queue("q").expect("there"), vhost.find_queue("kept").expect("there"));

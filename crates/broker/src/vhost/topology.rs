@@ -3,7 +3,7 @@
 //! Only the maps live here; what declaring means (rights, equivalence, the log) is next door in [`super::declare`].
 //! Every step costs the same whatever else exists: a deletion asks the reverse index who points at the deleted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::exchange::{Destination, Exchange};
@@ -15,9 +15,9 @@ pub(crate) struct Topology {
     pub(crate) exchanges: HashMap<Arc<str>, Arc<Exchange>>,
     pub(crate) queues: HashMap<Arc<str>, Arc<Queue>>,
     /// For each destination the exchanges that have bindings to it, each with their number.
-    sources: HashMap<u64, HashMap<u64, (Arc<Exchange>, usize)>>,
+    sources: HashMap<u64, BTreeMap<u64, (Arc<Exchange>, usize)>>,
     /// Exclusive queues by connection.
-    owned: HashMap<u64, HashMap<u64, Arc<Queue>>>,
+    owned: HashMap<u64, BTreeMap<u64, Arc<Queue>>>,
 }
 
 impl Topology {
@@ -82,7 +82,7 @@ impl Topology {
         let mut next = vec![Arc::clone(exchange)];
         while let Some(exchange) = next.pop() {
             exchange.has_changed();
-            for (source, _) in self.sources.get(&exchange.id).into_iter().flat_map(HashMap::values) {
+            for (source, _) in self.sources.get(&exchange.id).into_iter().flat_map(BTreeMap::values) {
                 if !seen.contains(&source.id) {
                     seen.push(source.id);
                     next.push(Arc::clone(source));

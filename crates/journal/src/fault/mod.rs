@@ -209,6 +209,22 @@ impl Storage for FaultyStorage {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = self.alive()?;
+        let number = world.number(from)?;
+        if world.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        world.change(Change::Add(to.to_path_buf(), number));
+        Ok(())
+    }
+
+    fn links(&self, path: &Path) -> io::Result<u64> {
+        let mut world = self.alive()?;
+        let number = world.number(path)?;
+        Ok(u64::from(world.inode(number)?.names))
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.working()?.sync_dir(dir);
         Ok(())

@@ -47,7 +47,7 @@ pub(super) struct Inode {
     /// Where each unsynced write went, oldest first; its bytes are the next so many of `written`.
     unsynced: Vec<(usize, usize)>,
     written: Vec<u8>,
-    names: u32,
+    pub(super) names: u32,
     open: u32,
 }
 

@@ -1,12 +1,14 @@
 //! A small owner of a journal, as the broker is one: messages, acknowledgements, reclaim by the book.
 #![allow(dead_code, clippy::expect_used, clippy::panic)]
 
+pub(crate) mod cut;
+
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use journal::fault::FaultyStorage;
-use journal::{Cause, Config, Entry, Error, Event, Journal, Position, Record, Recovery, SegmentId};
+use journal::{Cause, Config, Entry, Error, Event, Journal, Position, Record, Recovery, SegmentId, Storage};
 
 pub(crate) const MESSAGE: u8 = 1;
 pub(crate) const ACK: u8 = 128;
@@ -15,6 +17,18 @@ pub(crate) const DIR: &str = "/j";
 /// Smallest segments, so that little data makes many.
 pub(crate) fn small() -> Config {
     Config { segment_bytes: 16 << 10, ..Config::default() }
+}
+
+/// The segment files, in order of base.
+pub(crate) fn segments(disk: &FaultyStorage) -> Vec<PathBuf> {
+    let is_segment = |path: &PathBuf| path.starts_with(DIR) && path.extension().is_some_and(|e| e == "seg");
+    disk.paths().into_iter().filter(is_segment).collect()
+}
+
+/// The first position in a segment file.
+pub(crate) fn base_of(path: &Path) -> Position {
+    let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+    Position::from_str_radix(name, 16).expect("hex")
 }
 
 pub(crate) type Listener = Box<dyn Fn(Event) + Send + Sync>;
@@ -48,6 +62,23 @@ pub(crate) struct Place {
 
 impl Owner {
     pub(crate) fn open(disk: &FaultyStorage, config: Config, listener: Listener) -> Result<Owner, Error> {
+        Owner::open_on(Arc::new(disk.clone()), config, listener)
+    }
+
+    pub(crate) fn open_on(
+        storage: Arc<dyn Storage>,
+        config: Config,
+        listener: Listener,
+    ) -> Result<Owner, Error> {
+        Owner::open_in(Path::new(DIR), storage, config, listener)
+    }
+
+    pub(crate) fn open_in(
+        dir: &Path,
+        storage: Arc<dyn Storage>,
+        config: Config,
+        listener: Listener,
+    ) -> Result<Owner, Error> {
         let mut live: BTreeMap<Position, Place> = BTreeMap::new();
         let mut dead = Vec::new();
         let mut at = 0;
@@ -68,8 +99,7 @@ impl Owner {
                 }
             }
         };
-        let (journal, recovery) =
-            Journal::open(Path::new(DIR), Arc::new(disk.clone()), config, &mut visit, listener)?;
+        let (journal, recovery) = Journal::open(dir, storage, config, &mut visit, listener)?;
         journal.release_many(Cause::replayed(), &dead);
         Ok(Owner { journal, recovery, live })
     }
@@ -154,4 +184,14 @@ impl Owner {
 
 pub(crate) fn ids(index: &[u8]) -> impl Iterator<Item = Position> {
     index.chunks_exact(8).map(|raw| u64::from_le_bytes(raw.try_into().expect("8 bytes")))
+}
+
+/// The checksum of the format, bit by bit.
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
+    })
 }

@@ -8,6 +8,7 @@ mod node;
 mod permissions;
 mod queues;
 mod report;
+mod snapshot;
 mod status;
 mod users;
 mod vhosts;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<&'static Spec> {
         permissions::COMMANDS,
         queues::COMMANDS,
         report::COMMANDS,
+        snapshot::COMMANDS,
         status::COMMANDS,
         users::COMMANDS,
         vhosts::COMMANDS,

@@ -1,5 +1,6 @@
 //! Requests carried out on the broker. Everything here may wait for the disk.
 
+use std::path::Path;
 use std::time::Duration;
 
 use broker::access::{AccessError, Permission};
@@ -97,6 +98,9 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
     match request {
         Request::Status => return Ok(state::state(broker, facts)),
         Request::Health => return Ok(state::health(&broker.health())),
+        Request::Snapshot { dir } => {
+            return Ok(state::snapshot(&broker.snapshot(Path::new(&dir)).map_err(refused)?));
+        }
         Request::AddUser { name, password } => access.add_user(&name, &password.0).map_err(denied)?,
         Request::DeleteUser { name } => broker.delete_user(&name).map_err(refused)?,
         Request::ChangePassword { name, password } => {

@@ -3,7 +3,7 @@
 //! What only an Erlang node has says so or counts what comes closest; tools that read a key find it.
 
 use broker::info::Health;
-use broker::{Broker, EMULATED_VERSION};
+use broker::{Broker, EMULATED_VERSION, SnapshotInfo};
 
 use super::super::term::Term;
 use super::Facts;
@@ -97,6 +97,16 @@ fn memory(used: u64, messages: u64) -> Term {
         ("other_proc", Term::int(used.saturating_sub(messages))),
         ("strategy", Term::atom("rss")),
         ("total", total),
+    ])
+}
+
+/// A snapshot in figures.
+pub(super) fn snapshot(taken: &SnapshotInfo) -> Term {
+    map([
+        ("copied_bytes", Term::int(taken.copied_bytes)),
+        ("linked", Term::int(taken.linked)),
+        ("segments", Term::int(taken.segments)),
+        ("vhosts", Term::int(taken.vhosts)),
     ])
 }
 
