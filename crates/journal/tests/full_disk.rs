@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use journal::fault::{Crash, FaultyStorage};
-use journal::{Error, Event, Record, State};
-use support::{ACK, Listener, MESSAGE, Owner, body, open, silent, small};
+use journal::{Config, Error, Event, Record, State};
+use support::{ACK, Listener, MESSAGE, Owner, body, open, segments, silent, small};
 
 fn listened() -> (Listener, Receiver<Event>) {
     let (tell, told) = channel();
@@ -181,4 +181,58 @@ fn a_write_that_fails_is_the_end_until_restart() {
     assert!(matches!(owner.journal.sync(), Err(Error::Failed(_))));
     let after = Owner::open(&disk.crash(Crash::PowerAll), small(), silent()).expect("opens");
     assert_eq!(after.live.keys().copied().collect::<Vec<_>>(), [first]);
+}
+
+#[test]
+fn a_lack_of_descriptors_passes_like_a_lack_of_space() {
+    let disk = FaultyStorage::new();
+    let (listener, events) = listened();
+    let mut owner = Owner::open(&disk, small(), listener).expect("opens");
+    let mut contents = HashMap::new();
+    for n in 0..60 {
+        if n == 10 {
+            disk.no_descriptors(3);
+        }
+        let content = (body(n, 20), body(n, 700));
+        // Refused while there are none, and taken again a second later.
+        let id = loop {
+            match owner.publish(&content.0, &content.1) {
+                Ok((id, _)) => break id,
+                Err(Error::Full(why)) => {
+                    assert!(why.contains("Too many open files"), "{why}");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        contents.insert(id, content);
+        owner.journal.sync().ok();
+    }
+    assert!(matches!(news(&events), Event::Full(_)));
+    assert_eq!(news(&events), Event::SpaceBack);
+    owner.journal.close().expect("closes");
+    drop(owner);
+    let owner = Owner::open(&disk.crash(Crash::PowerAll), small(), silent()).expect("opens");
+    assert_eq!(owner.live.len(), 60);
+    owner.verify(&contents);
+}
+
+#[test]
+fn scratch_files_of_two_earlier_lives_go_together() {
+    let scratch = Config { durable: false, ..small() };
+    let disk = FaultyStorage::new();
+    let write = |disk: &FaultyStorage| {
+        let (journal, _) = open(disk, scratch).expect("opens");
+        for n in 0..60 {
+            journal.append(Record { kind: MESSAGE, index: &[], body: &[&body(n, 700)] }).expect("appends");
+        }
+        journal.sync().expect("syncs");
+    };
+    write(&disk);
+    let old = segments(&disk).into_iter().nth(1).expect("a second segment");
+    let bytes = disk.bytes(&old).expect("there");
+    write(&disk);
+    // As a power cut leaves them that takes the word of a removal.
+    disk.put(&old, bytes);
+    write(&disk);
 }

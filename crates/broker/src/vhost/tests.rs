@@ -345,6 +345,54 @@ fn one_damaged_message_keeps_only_its_own_segment() {
 }
 
 #[test]
+fn a_message_that_was_damaged_at_the_start_keeps_no_segment() {
+    let disk = FaultyStorage::new();
+    let vhost = open(&disk);
+    let queue = declare(&vhost, "q");
+    for n in 0..6 {
+        publish(&vhost, &[&queue], n, 300).expect("stored");
+    }
+    vhost.store().log.sync().expect("syncs");
+    let hurt = queue.lock().ready.iter().nth(2).map(|entry| entry.stored.id).expect("a message");
+    let disk = disk.crash(Crash::Process);
+    let is_segment = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "seg");
+    let first = disk.paths().into_iter().filter(|path| path.starts_with(Path::new(FOLDER).join("log")));
+    disk.flip_bit(&first.filter(is_segment).min().expect("a segment"), hurt + 200, 3);
+    let vhost = open(&disk);
+    let queue = vhost.find_queue("q").expect("there");
+    assert_eq!(take(&vhost, &queue, usize::MAX), [0, 1, 3, 4, 5]);
+    for n in 0..400 {
+        publish(&vhost, &[&queue], n, 300).expect("stored");
+    }
+    vhost.store().log.sync().expect("syncs");
+    purge(&vhost, &queue);
+    // Comes to its end, which is half of what is tested.
+    reclaim(&vhost);
+    assert!(vhost.store().log.stats().segments < 4, "{:?}", vhost.store().log.stats());
+}
+
+#[test]
+fn what_found_the_disk_full_is_told_before_the_end() {
+    let disk = FaultyStorage::new();
+    let vhost = open(&disk);
+    let queue = declare(&vhost, "q");
+    vhost.store().log.sync().expect("syncs");
+    disk.limit(Some(disk.used()));
+    let mut published = 0;
+    // Faster than the disk is found full, so that nothing more fits anywhere.
+    while published < 5000 && publish(&vhost, &[&queue], published, 300).is_ok() {
+        published += 1;
+    }
+    let _ = vhost.store().log.sync();
+    purge(&vhost, &queue);
+    assert_eq!(queue.counts().0, 0);
+    disk.limit(None);
+    let disk = stopped(vhost, &disk);
+    let back = open(&disk).find_queue("q").map(|queue| queue.counts().0);
+    assert_eq!(back, Some(0), "of {published}");
+}
+
+#[test]
 fn of_two_declarations_of_one_name_the_later_one_counts() {
     let disk = FaultyStorage::new();
     let vhost = open(&disk);
