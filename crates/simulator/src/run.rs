@@ -297,7 +297,8 @@ impl Driver {
         }
     }
 
-    /// A bit of a log flips: what was there may be lost, and what was settled may come back.
+    /// A bit of a log or of a page file flips. What was in the log may be lost, and what was settled may come back; what is
+    /// not in the log may be lost.
     fn flip(&mut self, seed: u64) {
         let dice = &mut Dice::new(seed);
         let mut files = self.disk.paths();
@@ -308,11 +309,18 @@ impl Driver {
         self.flips += 1;
         self.disk.flip_bit(path, dice.below(len as u64), dice.below(8) as u8);
         self.world.troubled.store(true, Ordering::SeqCst);
-        let mut model = self.world.model.lock();
-        for message in model.messages.values_mut().filter(|message| message.persistent) {
-            for hold in message.holds.values_mut() {
-                (hold.standing, hold.vague) = (Standing::May, true);
+        let is_log = path.parent().is_some_and(|folder| folder.ends_with("log"));
+        let model = &mut *self.world.model.lock();
+        for message in model.messages.values_mut() {
+            for (queue, hold) in &mut message.holds {
+                let logged = message.persistent && model.queues[*queue].kind.durable;
+                if logged == is_log && (is_log || hold.standing == Standing::Must) {
+                    (hold.standing, hold.vague) = (Standing::May, true);
+                }
             }
+        }
+        if !is_log {
+            return;
         }
         model.queues.iter_mut().filter(|queue| queue.kind.durable).for_each(|queue| queue.there = None);
     }
