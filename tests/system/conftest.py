@@ -1,4 +1,5 @@
 """Fixtures for the system tests: brokers, and the switch for slow tests."""
+import subprocess
 import uuid
 
 import pytest
@@ -40,11 +41,11 @@ def broker(tmp_path):
 
 @pytest.fixture
 def make_broker(tmp_path):
-    """Makes brokers with settings of their own: make_broker("broker.heartbeat=2")."""
+    """Makes brokers with settings, and a folder, of their own: make_broker("broker.heartbeat=2", name="copy")."""
     made = []
 
-    def make(*settings):
-        broker = Broker(tmp_path / f"broker{len(made)}", settings)
+    def make(*settings, name=None):
+        broker = Broker(tmp_path / (name or f"broker{len(made)}"), settings)
         if broker.external and settings:
             pytest.skip("needs a broker with settings of its own")
         made.append(broker)
@@ -54,6 +55,26 @@ def make_broker(tmp_path):
     yield make
     for broker in made:
         broker.close()
+
+
+@pytest.fixture
+def make_disk(tmp_path):
+    """Makes a file system of its own: make_disk("112m"); skips where none can be mounted."""
+    made = []
+
+    def make(size):
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+        mounted = subprocess.run(mount, capture_output=True, text=True)
+        if mounted.returncode != 0:
+            pytest.skip(f"cannot mount a file system: {mounted.stderr.strip()}")
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.fixture

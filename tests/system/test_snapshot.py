@@ -3,7 +3,6 @@ goes on."""
 import json
 import stat
 import struct
-import subprocess
 import threading
 import time
 
@@ -16,31 +15,15 @@ SMALL = "journal.segment_size=1048576"
 
 
 @pytest.fixture
-def open_copy(tmp_path):
+def open_copy(make_broker):
     """Starts brokers on copies: open_copy(name); its data folder is the copy."""
-    opened = []
-
-    def start(name, *settings):
-        broker = Broker(tmp_path / name, settings)
-        opened.append(broker)
-        broker.start()
-        return broker
-
-    yield start
-    for broker in opened:
-        broker.close()
+    return lambda name, *settings: make_broker(*settings, name=name)
 
 
 @pytest.fixture
-def other_disk(tmp_path):
-    """A file system of 40 MB of its own; skips where none can be mounted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], capture_output=True, text=True)
-    if mount.returncode != 0:
-        pytest.skip(f"cannot mount a file system: {mount.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+def other_disk(make_disk):
+    """A file system of 40 MB of its own."""
+    return make_disk("40m")
 
 
 def place(tmp_path, name):

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::footer::needs;
 use crate::group::Group;
-use crate::pending::{Appended, LARGE};
+use crate::pending::{Appended, LARGE, Pending};
 use crate::record::{AUXILIARY, Draft, Entry, Record};
 use crate::recovery::{Opened, Recovery, recover};
 use crate::segment::SegmentId;
@@ -124,16 +124,9 @@ impl Journal {
             draft.lay_out(&mut bytes);
             bytes
         });
-        let no_reserve = fault::is_back("retire-waits-for-all");
         let mut pending = shared.pending.lock();
         // Asked again under the lock: a closing journal takes what is pending only once.
-        match shared.refusal() {
-            Err(Error::Full(_)) if spared && pending.fits(needs(&draft)) => {}
-            // Giving space back must not need space that nobody kept.
-            Err(Error::Full(_)) if reserved && shared.reserve_is_free(&pending) && !no_reserve => {}
-            Err(error) => return Err(error),
-            Ok(()) => {}
-        }
+        self.admit(&pending, needs(&draft), spared, reserved)?;
         let appended = pending.append(&draft, large, &shared.table, self.durable());
         drop(pending);
         if id.is_some() {
@@ -143,6 +136,17 @@ impl Journal {
         Ok(appended)
     }
 
+    /// Whether so many bytes are taken now. On a full disk only what is `spared`, as far as it fits into the open segment
+    /// or, `reserved`, into the one kept for this: giving space back must not need space that nobody kept.
+    fn admit(&self, pending: &Pending, needs: u64, spared: bool, reserved: bool) -> Result<(), Error> {
+        let shared = &*self.0.shared;
+        let refusal = shared.refusal();
+        let Err(Error::Full(_)) = refusal else { return refusal };
+        let reserved = reserved && !fault::is_back("retire-waits-for-all");
+        let has_room = || pending.fits(needs) || (reserved && shared.reserve_is_free(pending));
+        if spared && !shared.stalled.load(Ordering::Acquire) && has_room() { Ok(()) } else { refusal }
+    }
+
     /// Takes a group in, as `append` does a record: all of it is there after a crash, or nothing. The result has its
     /// records in their order; `end` is that of the group for all of them. While the disk is full only a group of
     /// auxiliary records is taken, as far as it fits into the open segment.
@@ -150,14 +154,7 @@ impl Journal {
         let shared = &*self.0.shared;
         let size = group.bytes.len() as u64;
         let mut pending = shared.pending.lock();
-        match shared.refusal() {
-            Err(Error::Full(_))
-                if group.is_auxiliary()
-                    && !shared.stalled.load(Ordering::Acquire)
-                    && pending.fits(group.needs()) => {}
-            Err(error) => return Err(error),
-            Ok(()) => {}
-        }
+        self.admit(&pending, group.needs(), group.is_auxiliary(), false)?;
         let appended = pending.append_group(group, &shared.table, self.durable());
         drop(pending);
         shared.appended(size);

@@ -53,12 +53,12 @@ impl Scanned {
 /// The first walk tells how far the log was durable, by what the records say of it, and so what an unreadable part was.
 pub(crate) fn scan(ground: &Ground<'_>, visit: &mut dyn FnMut(u64, &Entry<'_>)) -> io::Result<Scanned> {
     let mut outline = Outline::default();
-    let walked = walk(ground, &mut |seen, _| outline.see(seen))?;
+    let walked = walk(ground, &mut |seen| outline.see(&seen))?;
     let unfinished = outline.end();
     let is_durable = |offset: u64| outline.durable == 0 || ground.base + offset < outline.durable;
     let passed_over: Vec<Lost> = outline.lost.into_iter().filter(|lost| !is_durable(lost.at)).collect();
-    walk(ground, &mut |seen, entry| {
-        if let (Seen::Record { offset, .. }, Some(entry)) = (seen, entry)
+    walk(ground, &mut |seen| {
+        if let Seen::Record { offset, entry, .. } = seen
             && !passed_over.iter().any(|lost| lost.from <= offset && offset < lost.to)
         {
             visit(offset, entry);
@@ -88,11 +88,11 @@ fn damage(ground: &Ground<'_>, offset: u64, length: u64, what: &str) -> Damage {
 }
 
 /// What a walk comes by.
-#[derive(Clone, Copy)]
-enum Seen {
+enum Seen<'a> {
     Record {
         offset: u64,
         head: Head,
+        entry: &'a Entry<'a>,
     },
     /// An unreadable part, seen once there is a record behind it.
     Hole {
@@ -130,9 +130,9 @@ struct Outline {
 }
 
 impl Outline {
-    fn see(&mut self, seen: Seen) {
-        let (offset, head) = match seen {
-            Seen::Record { offset, head } => (offset, head),
+    fn see(&mut self, seen: &Seen<'_>) {
+        let (offset, head) = match *seen {
+            Seen::Record { offset, head, .. } => (offset, head),
             Seen::Hole { start, end, what } => {
                 self.holes.push((start, end, what));
                 if let Some((_, _, missing)) = &mut self.open {
@@ -176,7 +176,7 @@ impl Outline {
 }
 
 /// Goes from record to record, past what is none.
-fn walk(ground: &Ground<'_>, see: &mut dyn FnMut(Seen, Option<&Entry<'_>>)) -> io::Result<Walked> {
+fn walk(ground: &Ground<'_>, see: &mut dyn FnMut(Seen<'_>)) -> io::Result<Walked> {
     let mut window = Window { ground, bytes: Vec::new(), start: 0 };
     let mut done = Walked { end: HEADER_BLOCK, tag: ground.tag, torn: None, what: "" };
     let mut offset = HEADER_BLOCK;
@@ -184,9 +184,9 @@ fn walk(ground: &Ground<'_>, see: &mut dyn FnMut(Seen, Option<&Entry<'_>>)) -> i
     while offset.saturating_add(HEAD as u64) <= ground.limit {
         let found = window.check(offset, offset == done.end, &mut done.tag, &mut |head, entry| {
             if let Some((start, what)) = hole.take() {
-                see(Seen::Hole { start, end: offset, what }, None);
+                see(Seen::Hole { start, end: offset, what });
             }
-            see(Seen::Record { offset, head }, Some(entry));
+            see(Seen::Record { offset, head, entry });
         })?;
         match found {
             Found::Record(size) => {

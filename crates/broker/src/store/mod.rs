@@ -15,11 +15,12 @@ pub(crate) mod replay;
 pub(crate) mod together;
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
-use journal::{Cause, Journal, Position};
+use journal::{Appended, Cause, Journal, Position};
 use parking_lot::Mutex;
 use sched::fault;
 use smallvec::SmallVec;
@@ -162,19 +163,11 @@ impl Store {
         holders: &[u64],
         expires_at: u64,
     ) -> Result<Position, journal::Error> {
-        let mut index = SmallVec::<[u8; 64]>::new();
-        let body_len = message.parts().body.len() as u32;
-        let expires_at = clock::to_wall(expires_at);
-        records::encode_message(holders.iter().copied(), message.priority, expires_at, body_len, &mut index);
+        let index = message_index(message, holders, expires_at);
         let appended = message.parts().with_pieces(|body| {
             self.log.append(journal::Record { kind: records::MESSAGE, index: &index, body })
         })?;
-        let mut flags = 0;
-        if holders.len() > 1 {
-            flags = Stored::SHARED;
-            self.ledger.lock().share(appended.position, holders.iter().copied());
-        }
-        message.stored.set(Some(Stored { id: appended.position, size: appended.size, flags }));
+        note_record(message, holders, &appended, || self.ledger.lock());
         Ok(appended.end)
     }
 
@@ -474,4 +467,28 @@ impl Store {
         }
         self.owed.lock().count()
     }
+}
+
+/// The index part of a message's record, which names the durable queues that hold it.
+fn message_index(message: &Incoming<'_>, holders: &[u64], expires_at: u64) -> SmallVec<[u8; 64]> {
+    let mut index = SmallVec::new();
+    let body_len = message.parts().body.len() as u32;
+    let expires_at = clock::to_wall(expires_at);
+    records::encode_message(holders.iter().copied(), message.priority, expires_at, body_len, &mut index);
+    index
+}
+
+/// Notes a message's record in the message, and in the ledger where several queues hold it.
+fn note_record<L: DerefMut<Target = Ledger>>(
+    message: &Incoming<'_>,
+    holders: &[u64],
+    appended: &Appended,
+    ledger: impl FnOnce() -> L,
+) {
+    let mut flags = 0;
+    if holders.len() > 1 {
+        flags = Stored::SHARED;
+        ledger().share(appended.position, holders.iter().copied());
+    }
+    message.stored.set(Some(Stored { id: appended.position, size: appended.size, flags }));
 }

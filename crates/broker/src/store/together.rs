@@ -3,9 +3,7 @@
 use journal::{Group, Position};
 use smallvec::SmallVec;
 
-use super::Store;
-use super::records;
-use crate::clock;
+use super::{Store, message_index, note_record, records};
 use crate::message::{Incoming, Message, Stored};
 
 /// A message with the queues that must keep it.
@@ -31,7 +29,10 @@ impl Store {
         settled.sort_by_key(|(queue, _)| *queue);
         let kept: Vec<Message> = messages.iter().map(|placed| placed.message.keep()).collect();
         let blocks: Vec<[&[u8]; 1]> = kept.iter().map(|message| [message.block()]).collect();
-        let indexes: Vec<_> = messages.iter().map(index).collect();
+        let indexes: Vec<_> = messages
+            .iter()
+            .map(|placed| message_index(placed.message, &placed.holders, placed.expires_at))
+            .collect();
         let told = || settled.chunk_by(|a, b| a.0 == b.0).flat_map(|run| run.chunks(records::MOST_ACKS));
         let acks: Vec<Vec<u8>> = told().map(ack).collect();
         let records =
@@ -53,12 +54,7 @@ impl Store {
             Err(error) => return Err(error),
         };
         for (placed, appended) in messages.iter().zip(&appended) {
-            let mut flags = 0;
-            if placed.holders.len() > 1 {
-                flags = Stored::SHARED;
-                ledger.share(appended.position, placed.holders.iter().copied());
-            }
-            placed.message.stored.set(Some(Stored { id: appended.position, size: appended.size, flags }));
+            note_record(placed.message, &placed.holders, appended, || &mut *ledger);
         }
         for (slice, appended) in told().zip(appended.iter().skip(messages.len())) {
             let Some((queue, _)) = slice.first() else { continue };
@@ -66,15 +62,6 @@ impl Store {
         }
         Ok(appended.last().map_or(0, |last| last.end))
     }
-}
-
-fn index(placed: &Placed<'_>) -> SmallVec<[u8; 64]> {
-    let mut index = SmallVec::new();
-    let body_len = placed.message.parts().body.len() as u32;
-    let expires_at = clock::to_wall(placed.expires_at);
-    let holders = placed.holders.iter().copied();
-    records::encode_message(holders, placed.message.priority, expires_at, body_len, &mut index);
-    index
 }
 
 fn ack(slice: &[(u64, Stored)]) -> Vec<u8> {
