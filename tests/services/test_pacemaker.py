@@ -148,25 +148,34 @@ def test_a_resource_that_is_barred_from_a_host(cluster):
         cluster.wait()
 
 
-def test_maintenance_and_standby_are_an_operators_will(cluster):
+def test_maintenance_is_an_operators_will(cluster):
     cluster.pcs("property set maintenance-mode=true")
-    seen, findings, _ = soon(cluster, lambda: everywhere(cluster), "pacemaker-maintenance")
-    assert seen["state"] == "degraded" and findings["pacemaker-maintenance"]["intended"]
-    # Nobody watches meanwhile, but us.
-    holder = host_of(cluster, "vip")
-    holder.run(["ip", "addr", "del", f"{VIP}/24", "dev", "eth0"])
-    seen, findings, _ = everywhere(cluster)
-    assert seen["state"] == "failed" and f"{holder.name} does not have" in findings["pacemaker-address-missing"]["cause"]
-    holder.run(["ip", "addr", "add", f"{VIP}/24", "dev", "eth0"])
-    cluster.pcs("property set maintenance-mode=false")
-    cluster.wait()
+    try:
+        seen, findings, _ = soon(cluster, lambda: everywhere(cluster), "pacemaker-maintenance")
+        assert seen["state"] == "degraded" and findings["pacemaker-maintenance"]["intended"]
+        # Nobody watches meanwhile, but us: once the monitors that ran are cancelled.
+        cluster.wait()
+        holder = host_of(cluster, "vip")
+        holder.run(["ip", "addr", "del", f"{VIP}/24", "dev", "eth0"])
+        seen, findings, _ = everywhere(cluster)
+        assert seen["state"] == "failed" and f"{holder.name} does not have" in findings["pacemaker-address-missing"]["cause"]
+        holder.run(["ip", "addr", "add", f"{VIP}/24", "dev", "eth0"])
+    finally:
+        cluster.pcs("property set maintenance-mode=false")
+        cluster.wait()
+
+
+def test_standby_is_an_operators_will(cluster):
     cluster.pcs("node standby controller-2")
-    cluster.wait()
-    seen, findings, _ = everywhere(cluster)
-    assert (seen["state"], codes(findings)) == ("ok", {"pacemaker-node-standby"}), findings
-    assert findings["pacemaker-node-standby"]["intended"]
-    assert next(one for one in seen["members"] if one["host"] == "controller-2")["role"].endswith("standby")
-    cluster.pcs("node unstandby controller-2")
+    try:
+        cluster.wait()
+        seen, findings, _ = everywhere(cluster)
+        assert (seen["state"], codes(findings)) == ("ok", {"pacemaker-node-standby"}), findings
+        assert findings["pacemaker-node-standby"]["intended"]
+        assert next(one for one in seen["members"] if one["host"] == "controller-2")["role"].endswith("standby")
+    finally:
+        cluster.pcs("node unstandby controller-2")
+        cluster.wait()
 
 
 def test_a_frozen_pacemaker_is_silent_in_time(cluster):

@@ -50,7 +50,7 @@ def install(host, data=None):
 
 def daemons(host):
     """Pids (outside) of the brokers that run on a host: the agent's own calls are none."""
-    return [pid for pid in host.processes("aileron") if b"\0serve\0" in (Path(f"/proc/{pid}/cmdline").read_bytes())]
+    return [pid for pid, words in host.commands("aileron") if b"serve" in words]
 
 
 def kill(host, number):

@@ -158,6 +158,16 @@ class Host:
                 continue  # ended meanwhile
         return sorted(found)
 
+    def commands(self, name=None):
+        """The same with each one's arguments, those that ended meanwhile left out: [(pid, [bytes, ...]), ...]."""
+        found = []
+        for pid in self.processes(name):
+            try:
+                found.append((pid, Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")))
+            except OSError:
+                continue
+        return found
+
     def services(self, *arguments, timeout=60, env=None, user=None):
         """`aileron services ARGUMENTS` inside: (exit code, its JSON or else text, seconds)."""
         begin = time.monotonic()

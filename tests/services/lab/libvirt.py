@@ -88,8 +88,8 @@ class Libvirt:
 
     def guest(self, name):
         """The pid of a guest's QEMU, outside."""
-        for pid in self.host.processes("qemu-system-x86"):
-            with open(f"/proc/{pid}/cmdline", "rb") as line:
-                if f"guest={name},".encode() in line.read():
-                    return pid
+        wanted = f"guest={name},".encode()
+        for pid, words in self.host.commands("qemu-system-x86"):
+            if any(wanted in word for word in words):
+                return pid
         return None
