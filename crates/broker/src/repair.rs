@@ -111,8 +111,8 @@ fn log(folder: &Path, vhost: &str, accept: bool, findings: &mut Vec<Finding>) ->
             _ if !refusal.can_be_accepted => {
                 "this does not help: the file has to be moved to where it belongs"
             }
-            journal::Error::Missing { .. } => {
-                "what is in it is lost: messages, declarations, and acknowledgements, so that some messages come again"
+            journal::Error::Missing { .. } | journal::Error::Short { .. } => {
+                "what is missing is lost: messages, declarations, and acknowledgements, so that some messages come again"
             }
             journal::Error::Manifest { .. } => {
                 "the segments that are there are taken for all; whether one is missing cannot be told then"

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use sched::Signal;
 
+use crate::Position;
 use crate::config::Config;
-use crate::error::is_full;
+
+use crate::error::{is_full, lasting};
 use crate::manifest::{Listed, Manifest, manifest_path};
 use crate::segment::{FORMAT_VERSION, Header, segment_path};
 use crate::storage::{Storage, StorageFile};
@@ -44,7 +46,14 @@ pub(crate) struct Spare {
     prewritten: bool,
 }
 
+/// A segment's file on its way into the log.
+struct Named {
+    base: Position,
+    active: Active,
+}
+
 /// An open file that is the segment's now.
+#[derive(Clone)]
 pub(crate) struct Active {
     pub(crate) file: Arc<dyn StorageFile>,
     pub(crate) prewritten: bool,
@@ -57,6 +66,8 @@ pub(crate) struct Depot {
     log: [u8; 16],
     spares: Mutex<Vec<Spare>>,
     next_spare: AtomicU64,
+    /// A file that has its name in the log, which the folder does not have to keep yet.
+    named: Mutex<Option<Named>>,
     /// Taken out while it is written to, so that no lock is held across a wait for the disk. A scratch journal has none.
     manifest: Mutex<Option<Manifest>>,
     manifest_is_back: Signal,
@@ -80,6 +91,7 @@ impl Depot {
             log,
             spares: Mutex::new(Vec::new()),
             next_spare: AtomicU64::new(1),
+            named: Mutex::new(None),
             manifest: Mutex::new(manifest),
             manifest_is_back: Signal::default(),
             manifest_is_short: AtomicBool::new(durable),
@@ -94,6 +106,20 @@ impl Depot {
         *self.manifest.lock() = Some(manifest);
         self.manifest_is_back.notify();
         done.map_err(Trouble::on("update", &manifest_path(&self.dir)))
+    }
+
+    /// The log is on disk up to `end`, in its newest segment: noted for the next start. Where somebody uses the manifest
+    /// just now this is left for another time; false then. `for_good` waits, and is on disk when this returns.
+    pub(crate) fn note_end(&self, end: Position, for_good: bool) -> Result<bool, Trouble> {
+        if for_good {
+            self.manifest(|manifest| manifest.note_end(end).and_then(|()| manifest.sync()))?;
+            return Ok(true);
+        }
+        let Some(mut manifest) = self.manifest.lock().take() else { return Ok(false) };
+        let noted = manifest.note_end(end);
+        *self.manifest.lock() = Some(manifest);
+        self.manifest_is_back.notify();
+        noted.map_err(Trouble::on("update", &manifest_path(&self.dir))).map(|()| true)
     }
 
     /// Whether a file is one that waits, or waited at an earlier crash, for its next life.
@@ -142,11 +168,30 @@ impl Depot {
         Ok(())
     }
 
-    /// Gives the segment its file, header written, under its name; durable before it returns.
-    pub(crate) fn activate(&self, segment: &Segment) -> Result<Active, Trouble> {
+    /// Gives the segment its file, header written, under its name; durable before it returns. `previous_end` is where the
+    /// records before it end, where that is known. Tried again after a passing trouble it goes on where it was.
+    pub(crate) fn activate(
+        &self,
+        segment: &Segment,
+        previous_end: Option<Position>,
+    ) -> Result<Active, Trouble> {
         if self.config.durable {
             self.manifest(|manifest| manifest.make_room(1))?;
         }
+        let named = self.named.lock().take().filter(|named| named.base == segment.base);
+        let active = match named {
+            Some(named) => named.active,
+            None => self.name(segment, previous_end)?,
+        };
+        if let Err(trouble) = self.sync_dir().and_then(|()| self.list(segment)) {
+            *self.named.lock() = Some(Named { base: segment.base, active });
+            return Err(trouble);
+        }
+        Ok(active)
+    }
+
+    /// Gives the segment a file under its name.
+    fn name(&self, segment: &Segment, previous_end: Option<Position>) -> Result<Active, Trouble> {
         let spare = match segment.capacity == self.config.segment_bytes {
             true => self.spares.lock().pop(),
             false => None,
@@ -162,11 +207,8 @@ impl Depot {
             },
             None => self.make(segment.capacity)?,
         };
-        match self.begin(segment, &spare, &*file) {
-            Ok(()) => {
-                self.list(segment)?;
-                Ok(Active { file, prewritten: spare.prewritten })
-            }
+        match self.begin(segment, previous_end, &spare, &*file) {
+            Ok(()) => Ok(Active { file, prewritten: spare.prewritten }),
             Err(trouble) => {
                 // Tried again as soon as there is space; an odd size would be no spare.
                 if segment.capacity == self.config.segment_bytes {
@@ -179,7 +221,13 @@ impl Depot {
         }
     }
 
-    fn begin(&self, segment: &Segment, spare: &Spare, file: &dyn StorageFile) -> Result<(), Trouble> {
+    fn begin(
+        &self,
+        segment: &Segment,
+        previous_end: Option<Position>,
+        spare: &Spare,
+        file: &dyn StorageFile,
+    ) -> Result<(), Trouble> {
         let header = Header {
             version: FORMAT_VERSION,
             base: segment.base,
@@ -188,14 +236,14 @@ impl Depot {
             capacity: segment.capacity,
             scratch: !self.config.durable,
             epoch: 0,
+            previous_end,
         };
         file.write_at(&header.encode(), 0).map_err(Trouble::on("write", &spare.path))?;
         if self.config.durable {
             file.sync().map_err(Trouble::on("sync", &spare.path))?;
         }
         let path = segment_path(&self.dir, segment.base);
-        self.storage.rename(&spare.path, &path).map_err(Trouble::on("rename", &spare.path))?;
-        self.sync_dir()
+        self.storage.rename(&spare.path, &path).map_err(Trouble::on("rename", &spare.path))
     }
 
     fn list(&self, segment: &Segment) -> Result<(), Trouble> {
@@ -267,7 +315,7 @@ impl Depot {
 
     fn sync_dir(&self) -> Result<(), Trouble> {
         match self.config.durable {
-            true => self.storage.sync_dir(&self.dir).map_err(Trouble::on("sync", &self.dir)),
+            true => self.storage.sync_dir(&self.dir).map_err(lasting).map_err(Trouble::on("sync", &self.dir)),
             false => Ok(()),
         }
     }

@@ -46,6 +46,17 @@ pub enum Error {
         /// The lock file.
         path: PathBuf,
     },
+    /// The end of a segment is not there any more. Nothing was touched; [`Journal::accept_loss`](crate::Journal::accept_loss)
+    /// goes on without it.
+    #[error("{} ends too soon, and positions {from} to {to} of the log are missing: it was cut short, emptied, or an older copy of it was put back", path.display())]
+    Short {
+        /// The segment file.
+        path: PathBuf,
+        /// The first position that is lost.
+        from: Position,
+        /// The position behind the last one that is known to have been on disk.
+        to: Position,
+    },
     /// A newer release wrote this journal. Nothing was touched.
     #[error("{} has format version {found}; this release knows versions up to {known}: use the release that wrote it", path.display())]
     NewerFormat {
@@ -121,7 +132,10 @@ pub enum Error {
 impl Error {
     /// Whether files of the journal are missing, or are not the ones that belong there.
     pub fn is_of_files(&self) -> bool {
-        matches!(self, Error::Missing { .. } | Error::Manifest { .. } | Error::Foreign { .. })
+        matches!(
+            self,
+            Error::Missing { .. } | Error::Short { .. } | Error::Manifest { .. } | Error::Foreign { .. }
+        )
     }
 
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
@@ -132,7 +146,17 @@ impl Error {
 
 /// Whether the cause is a lack of space or of file descriptors, which passes, and not a broken disk, which does not.
 pub(crate) fn is_full(error: &io::Error) -> bool {
+    lacks_descriptors(error)
+        || matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn lacks_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    let lacks_descriptors = matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
-    lacks_descriptors || matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// The error of a sync. Even a lack of space does not pass here: what is on the disk is not known any more. One of
+/// descriptors does, as a folder is opened first.
+pub(crate) fn lasting(error: io::Error) -> io::Error {
+    if lacks_descriptors(&error) { error } else { io::Error::other(error) }
 }

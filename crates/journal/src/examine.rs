@@ -45,7 +45,7 @@ impl Journal {
             }
             storage.sync_dir(dir).map_err(Error::io("sync", dir))?;
             let listed = survey.found.iter().map(Found::listed);
-            let made = Manifest::create(dir, storage, survey.log, listed);
+            let made = Manifest::create(dir, storage, survey.log, listed, None);
             made.map_err(Error::io("write", &manifest_path(dir)))?;
         }
         Ok(survey.refusals.into_iter().map(|refusal| refusal.error).collect())

@@ -67,9 +67,10 @@ impl Journal {
         visit: &mut dyn FnMut(Entry<'_>),
         listener: Box<dyn Fn(Event) + Send + Sync>,
     ) -> Result<(Journal, Recovery), Error> {
-        let Opened { beginning, current, recovery } = recover(dir, storage, config.checked()?, visit)?;
+        let Opened { beginning, current, sealed_end, recovery } =
+            recover(dir, storage, config.checked()?, visit)?;
         let shared = Arc::new(Shared::new(beginning));
-        let writer = Writer::new(shared.clone(), listener, current);
+        let writer = Writer::new(shared.clone(), listener, (current, sealed_end));
         let thread = sched::spawn("journal", move || writer.run());
         let thread = Arc::new(thread.map_err(Error::io("start the writer of", dir))?);
         drop(shared.thread.set(thread.clone()));

@@ -4,8 +4,11 @@
 //! Each of these is one synced write into space that is already the file's: giving a segment back needs none.
 //!
 //! Layout, little endian (docs/journal.md is the reference): a head of 64 bytes
-//! `magic | version u32 | crc u32 | log 16`, then entries of 32 bytes
-//! `crc u32 | kind u8 | 0 u24 | base u64 | capacity u64 | tag u32 | number u32`, then zeros.
+//! `magic | version u32 | crc u32 | log 16 | end 16 | 0 16`, then entries of 32 bytes
+//! `crc u32 | kind u8 | flags u8 | 0 u16 | base u64 | capacity u64 | tag u32 | number u32`, then zeros.
+//!
+//! The end is a position up to which the newest segment was on disk once. It is written over now and then, and at a stop
+//! in good order: a log that ends before it has lost something.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Position;
-use crate::error::Error;
-use crate::segment::FORMAT_VERSION;
+use crate::error::{Error, lasting};
+use crate::segment::{END, FORMAT_VERSION, decode_end, encode_end};
 use crate::storage::{Storage, StorageFile};
 use crate::table::Segment;
 
@@ -24,6 +27,8 @@ const NAME: &str = "manifest";
 const NEXT: &str = "manifest.next";
 const MAGIC: [u8; 8] = *b"AILMNFST";
 const HEAD: usize = 64;
+/// Where in the head the end stands, which its checksum does not cover.
+const END_AT: usize = 32;
 /// Divides a sector, so that no entry is half written.
 const ENTRY: usize = 32;
 const BLOCK: usize = 4096;
@@ -32,6 +37,8 @@ const LONGEST: u64 = 64 << 20;
 
 const ADDED: u8 = 1;
 const REMOVED: u8 = 2;
+/// Flag: that the segment is shorter than it was is accepted.
+const SHORT: u8 = 1;
 
 pub(crate) fn manifest_path(dir: &Path) -> PathBuf {
     dir.join(NAME)
@@ -44,12 +51,14 @@ pub(crate) struct Listed {
     pub(crate) capacity: u64,
     /// The tag in its header; 0: not known.
     pub(crate) tag: u32,
+    /// Records at its end may be missing: somebody went on without them, on purpose.
+    pub(crate) may_be_short: bool,
 }
 
 impl Listed {
     pub(crate) fn of(segment: &Segment) -> Listed {
         let (base, capacity) = (segment.base, segment.capacity);
-        Listed { base, capacity, tag: segment.tag.unwrap_or_default() }
+        Listed { base, capacity, tag: segment.tag.unwrap_or_default(), may_be_short: false }
     }
 
     pub(crate) fn end(&self) -> Position {
@@ -64,6 +73,8 @@ pub(crate) struct Image {
     pub(crate) listed: BTreeMap<Position, Listed>,
     /// Were listed once: a file of theirs is a retirement that was cut short.
     pub(crate) removed: BTreeSet<Position>,
+    /// The log was on disk up to here.
+    pub(crate) end: Option<Position>,
     bytes: Vec<u8>,
     /// Entries that count.
     used: usize,
@@ -96,7 +107,8 @@ impl Image {
         let mut log = [0; 16];
         log.copy_from_slice(&head[16..32]);
         let (listed, removed) = (BTreeMap::new(), BTreeSet::new());
-        let mut image = Image { log, listed, removed, bytes: Vec::new(), used: 0, torn: false };
+        let end = decode_end(&head[END_AT..]);
+        let mut image = Image { log, listed, removed, end, bytes: Vec::new(), used: 0, torn: false };
         for (n, raw) in bytes[HEAD..].chunks_exact(ENTRY).enumerate() {
             match decode_entry(raw, n) {
                 Some(_) if n > image.used => return Err("an entry fails its checksum"),
@@ -127,23 +139,26 @@ fn version(bytes: &[u8]) -> Option<u32> {
 fn head_crc(head: &[u8; HEAD]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&head[..12]);
-    crc.update(&head[16..]);
+    crc.update(&head[16..END_AT]);
+    crc.update(&[0; HEAD - END_AT]);
     crc.finalize()
 }
 
-fn encode_head(log: [u8; 16]) -> [u8; HEAD] {
+fn encode_head(log: [u8; 16], end: Option<Position>) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[..8].copy_from_slice(&MAGIC);
     head[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
     head[16..32].copy_from_slice(&log);
     let crc = head_crc(&head);
     head[12..16].copy_from_slice(&crc.to_le_bytes());
+    head[END_AT..END_AT + END].copy_from_slice(&encode_end(end));
     head
 }
 
 fn encode_entry(kind: u8, entry: &Listed, number: usize) -> [u8; ENTRY] {
     let mut raw = [0; ENTRY];
     raw[4] = kind;
+    raw[5] = if entry.may_be_short { SHORT } else { 0 };
     raw[8..16].copy_from_slice(&entry.base.to_le_bytes());
     raw[16..24].copy_from_slice(&entry.capacity.to_le_bytes());
     raw[24..28].copy_from_slice(&entry.tag.to_le_bytes());
@@ -160,7 +175,8 @@ fn decode_entry(raw: &[u8], number: usize) -> Option<(u8, Listed)> {
     let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
     let sound = u32_at(0) == crc32fast::hash(&raw[4..]) && u32_at(28) as usize == number;
     let kind = Some(raw[4]).filter(|kind| sound && matches!(*kind, ADDED | REMOVED))?;
-    Some((kind, Listed { base: u64_at(8), capacity: u64_at(16), tag: u32_at(24) }))
+    let may_be_short = raw[5] & SHORT != 0;
+    Some((kind, Listed { base: u64_at(8), capacity: u64_at(16), tag: u32_at(24), may_be_short }))
 }
 
 /// The manifest of an open journal.
@@ -172,24 +188,29 @@ pub(crate) struct Manifest {
     listed: BTreeMap<Position, Listed>,
     /// Removed, and their files could not be: the next start must still know them.
     lingering: Vec<Listed>,
+    end: Option<Position>,
     used: usize,
     slots: usize,
+    /// The folder does not have to keep the file's name yet: nothing may rely on what is in it.
+    is_unnamed: bool,
 }
 
 impl Manifest {
-    /// Writes a manifest of these segments, in place of what is there.
+    /// Writes a manifest of these segments, in place of what is there. `end` where that is known of the newest.
     pub(crate) fn create(
         dir: &Path,
         storage: Arc<dyn Storage>,
         log: [u8; 16],
         listed: impl Iterator<Item = Listed>,
+        end: Option<Position>,
     ) -> io::Result<Manifest> {
         let listed: BTreeMap<_, _> = listed.map(|entry| (entry.base, entry)).collect();
-        let (file, slots) = write_next(dir, &*storage, log, &listed, &[])?;
-        let (used, lingering) = (listed.len(), Vec::new());
-        let manifest =
-            Manifest { dir: dir.to_path_buf(), storage, log, file, listed, lingering, used, slots };
-        manifest.name_it()?;
+        let content = Content { log, end, listed: &listed, removed: &[] };
+        let (file, slots) = content.replace(dir, &*storage)?;
+        let (dir, used, lingering) = (dir.to_path_buf(), listed.len(), Vec::new());
+        let mut manifest =
+            Manifest { dir, storage, log, file, listed, lingering, end, used, slots, is_unnamed: true };
+        manifest.settle_name()?;
         Ok(manifest)
     }
 
@@ -199,13 +220,25 @@ impl Manifest {
         let file = storage.open(&manifest_path(dir))?;
         let Image { log, listed, mut bytes, used, .. } = image;
         let until = HEAD + used * ENTRY;
-        // What was unfinished is cut off.
+        // What was unfinished is cut off, and the log may be about to.
         bytes.iter_mut().skip(until).for_each(|byte| *byte = 0);
+        bytes.iter_mut().take(HEAD).skip(END_AT).for_each(|byte| *byte = 0);
         file.write_at(&bytes, 0)?;
         file.sync()?;
         let slots = bytes.len().saturating_sub(HEAD) / ENTRY;
-        let lingering = Vec::new();
-        Ok(Manifest { dir: dir.to_path_buf(), storage, log, file, listed, lingering, used, slots })
+        let (dir, lingering, end) = (dir.to_path_buf(), Vec::new(), None);
+        Ok(Manifest { dir, storage, log, file, listed, lingering, end, used, slots, is_unnamed: false })
+    }
+
+    /// The log is on disk up to here, in its newest segment. Not synced: an older word is as true.
+    pub(crate) fn note_end(&mut self, end: Position) -> io::Result<()> {
+        self.end = Some(end);
+        self.file.write_at(&encode_end(self.end), END_AT as u64)
+    }
+
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.settle_name()?;
+        self.file.sync().map_err(lasting)
     }
 
     /// Whether so many more segments can be added, and then all of them removed, without a byte of new space.
@@ -215,6 +248,7 @@ impl Manifest {
 
     /// Makes it so, by a file without what was removed.
     pub(crate) fn make_room(&mut self, segments: usize) -> io::Result<()> {
+        self.settle_name()?;
         if self.has_room(segments) { Ok(()) } else { self.rewrite() }
     }
 
@@ -235,55 +269,66 @@ impl Manifest {
 
     /// The file of a removed segment could not be removed.
     pub(crate) fn linger(&mut self, base: Position) {
-        self.lingering.push(Listed { base, capacity: 0, tag: 0 });
+        self.lingering.push(Listed { base, capacity: 0, tag: 0, may_be_short: false });
     }
 
     /// Forgets the removed ones whose files are gone, of which it makes sure.
     fn rewrite(&mut self) -> io::Result<()> {
         self.storage.sync_dir(&self.dir)?;
-        let (file, slots) = write_next(&self.dir, &*self.storage, self.log, &self.listed, &self.lingering)?;
-        self.name_it()?;
+        let content =
+            Content { log: self.log, end: self.end, listed: &self.listed, removed: &self.lingering };
+        let (file, slots) = content.replace(&self.dir, &*self.storage)?;
         (self.file, self.used, self.slots) = (file, self.listed.len() + self.lingering.len(), slots);
-        Ok(())
+        self.is_unnamed = true;
+        self.settle_name()
     }
 
     fn put(&mut self, kind: u8, entry: &Listed) -> io::Result<()> {
+        self.settle_name()?;
         let raw = encode_entry(kind, entry, self.used);
         self.file.write_at(&raw, (HEAD + self.used * ENTRY) as u64)?;
-        // Even a lack of space is no passing trouble here: what is on the disk is not known any more.
-        self.file.sync().map_err(io::Error::other)?;
+        self.file.sync().map_err(lasting)?;
         self.used += 1;
         Ok(())
     }
 
-    fn name_it(&self) -> io::Result<()> {
-        self.storage.rename(&self.dir.join(NEXT), &manifest_path(&self.dir))?;
-        self.storage.sync_dir(&self.dir).map_err(io::Error::other)
+    /// Makes the name of a file that was written anew durable. Tried again where descriptors were lacking.
+    fn settle_name(&mut self) -> io::Result<()> {
+        if self.is_unnamed {
+            self.storage.sync_dir(&self.dir).map_err(lasting)?;
+            self.is_unnamed = false;
+        }
+        Ok(())
     }
 }
 
-/// The file that is to be the manifest, synced, and how many entries it has room for.
-fn write_next(
-    dir: &Path,
-    storage: &dyn Storage,
+/// What a manifest is to say.
+struct Content<'a> {
     log: [u8; 16],
-    listed: &BTreeMap<Position, Listed>,
-    removed: &[Listed],
-) -> io::Result<(Arc<dyn StorageFile>, usize)> {
-    let path = dir.join(NEXT);
-    let len = (HEAD + (listed.len() * 4 + removed.len() + 64) * ENTRY).next_multiple_of(BLOCK);
-    let mut bytes = vec![0; len];
-    bytes[..HEAD].copy_from_slice(&encode_head(log));
-    let removed = removed.iter().map(|entry| (REMOVED, entry));
-    let entries = listed.values().map(|entry| (ADDED, entry)).chain(removed);
-    for (n, (place, (kind, entry))) in bytes[HEAD..].chunks_exact_mut(ENTRY).zip(entries).enumerate() {
-        place.copy_from_slice(&encode_entry(kind, entry, n));
+    end: Option<Position>,
+    listed: &'a BTreeMap<Position, Listed>,
+    removed: &'a [Listed],
+}
+
+impl Content<'_> {
+    /// Puts a file with this in the manifest's place, synced but for its name; the file, and how many entries it has room for.
+    fn replace(&self, dir: &Path, storage: &dyn Storage) -> io::Result<(Arc<dyn StorageFile>, usize)> {
+        let path = dir.join(NEXT);
+        let len = (HEAD + (self.listed.len() * 4 + self.removed.len() + 64) * ENTRY).next_multiple_of(BLOCK);
+        let mut bytes = vec![0; len];
+        bytes[..HEAD].copy_from_slice(&encode_head(self.log, self.end));
+        let removed = self.removed.iter().map(|entry| (REMOVED, entry));
+        let entries = self.listed.values().map(|entry| (ADDED, entry)).chain(removed);
+        for (n, (place, (kind, entry))) in bytes[HEAD..].chunks_exact_mut(ENTRY).zip(entries).enumerate() {
+            place.copy_from_slice(&encode_entry(kind, entry, n));
+        }
+        let file = storage.create(&path)?;
+        let written = file.write_at(&bytes, 0).and_then(|()| file.sync());
+        if let Err(error) = written {
+            drop(storage.remove(&path));
+            return Err(error);
+        }
+        storage.rename(&path, &manifest_path(dir))?;
+        Ok((file, (len - HEAD) / ENTRY))
     }
-    let file = storage.create(&path)?;
-    let written = file.write_at(&bytes, 0).and_then(|()| file.sync());
-    if let Err(error) = written {
-        drop(storage.remove(&path));
-        return Err(error);
-    }
-    Ok((file, (len - HEAD) / ENTRY))
 }

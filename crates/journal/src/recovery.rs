@@ -44,6 +44,8 @@ pub struct Recovery {
 pub(crate) struct Opened {
     pub(crate) beginning: Beginning,
     pub(crate) current: Option<Current>,
+    /// Where the records of the newest segment end, where the log does not go on in it.
+    pub(crate) sealed_end: Option<Position>,
     pub(crate) recovery: Recovery,
 }
 
@@ -81,13 +83,13 @@ pub(crate) fn recover(
             storage.remove(&dir.join(name)).map_err(Error::io("remove", &dir.join(name)))?;
         }
     }
-    let mut replay = Replay { table: Table::default(), recovery: Recovery::default(), visit };
+    let mut replay = Replay { table: Table::default(), recovery: Recovery::default(), end: None, visit };
     let mut tail = None;
     let last = found.len().saturating_sub(1);
     for (n, found) in found.iter().enumerate() {
         tail = replay.segment(found, n == last).map_err(Error::io("read", &found.path))?;
     }
-    let Replay { table, mut recovery, .. } = replay;
+    let Replay { table, mut recovery, end, .. } = replay;
     let end_of_files = found.last().map_or(0, |last| last.base + last.span);
     let active = found.last().map_or(0, |last| last.base);
     let (pending, current) = begin(tail, end_of_files, &table, &config);
@@ -95,7 +97,7 @@ pub(crate) fn recover(
     recovery.elapsed = started.elapsed();
     let dir = dir.to_path_buf();
     let beginning = Beginning { config, dir, storage, depot, table, pending, active, lock };
-    Ok(Opened { beginning, current, recovery })
+    Ok(Opened { beginning, current, sealed_end: end, recovery })
 }
 
 /// The folder itself has to be there after a crash, and names in it that a process killed before its sync left.
@@ -115,13 +117,13 @@ fn manifest(
 ) -> io::Result<Manifest> {
     let Some(image) = survey.manifest.take() else {
         let listed = || survey.found.iter().map(Found::listed);
-        return match Manifest::create(dir, storage.clone(), survey.log, listed()) {
+        return match Manifest::create(dir, storage.clone(), survey.log, listed(), None) {
             // A journal of format 1 that filled the disk: its spare file has room for this.
             Err(error) if is_full(&error) && !spares.is_empty() => {
                 for (name, _) in spares.drain(..) {
                     storage.remove(&dir.join(name))?;
                 }
-                Manifest::create(dir, storage.clone(), survey.log, listed())
+                Manifest::create(dir, storage.clone(), survey.log, listed(), None)
             }
             made => made,
         };
@@ -171,6 +173,8 @@ fn begin(
 struct Replay<'v> {
     table: Table,
     recovery: Recovery,
+    /// Where the records of the newest segment end, where the log does not go on in it.
+    end: Option<Position>,
     visit: &'v mut dyn FnMut(Entry<'_>),
 }
 
@@ -210,7 +214,8 @@ impl Replay<'_> {
             footer.push(offset, entry);
             tallies.push(Tally::of(entry));
         })?;
-        let sound = tag.is_some() && done.is_sound();
+        let was_durable = |torn: &Damage| found.known_end.is_some_and(|end| found.base + torn.offset < end);
+        let sound = tag.is_some() && done.is_sound() && !done.torn.as_ref().is_some_and(was_durable);
         let whole = sound
             && done.torn.is_none()
             && claimed.is_some_and(|claimed| claimed.is_for(tallies.len() as u64, done.end));
@@ -227,8 +232,10 @@ impl Replay<'_> {
         }
         let tail = if goes_on {
             cut(&*found.file, &done)?;
+            self.end = None;
             Some(Tail { segment: segment.clone(), file: found.file.clone(), footer, end })
         } else {
+            self.end = Some(found.base + end);
             None
         };
         self.report(found, done, last, sound);

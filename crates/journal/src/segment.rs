@@ -65,6 +65,31 @@ pub(crate) struct Header {
     pub(crate) scratch: bool,
     /// Whose records these are, once a log has several writers in turn; 0 until then, and in format 1.
     pub(crate) epoch: u64,
+    /// Where the records of the segment before end, all of them on disk; stands behind the header's checksum, as nothing
+    /// else depends on it.
+    pub(crate) previous_end: Option<Position>,
+}
+
+/// Bytes of an end that is known to be on disk: `crc u32 | 0 u32 | position u64`.
+pub(crate) const END: usize = 16;
+
+/// An end as files keep it.
+pub(crate) fn encode_end(end: Option<Position>) -> [u8; END] {
+    let mut raw = [0; END];
+    if let Some(end) = end {
+        raw[8..].copy_from_slice(&end.to_le_bytes());
+        let crc = crc32fast::hash(&raw[4..]);
+        raw[..4].copy_from_slice(&crc.to_le_bytes());
+    }
+    raw
+}
+
+/// `None` where it is not known, or its bytes are damaged.
+pub(crate) fn decode_end(raw: &[u8]) -> Option<Position> {
+    let raw: &[u8; END] = raw.first_chunk()?;
+    let (crc, checked) = raw.split_first_chunk::<4>()?;
+    let end = Position::from_le_bytes(*raw.last_chunk()?);
+    (end != 0 && u32::from_le_bytes(*crc) == crc32fast::hash(checked)).then_some(end)
 }
 
 impl Header {
@@ -81,6 +106,7 @@ impl Header {
         block[56..64].copy_from_slice(&self.epoch.to_le_bytes());
         let crc = Self::checksum(&block[..HEADER]);
         block[12..16].copy_from_slice(&crc.to_le_bytes());
+        block[HEADER..HEADER + END].copy_from_slice(&encode_end(self.previous_end));
         block
     }
 
@@ -103,6 +129,7 @@ impl Header {
             capacity: u64_at(48),
             scratch: head[44] != 0,
             epoch: u64_at(56),
+            previous_end: bytes.get(HEADER..).and_then(decode_end),
         })
     }
 

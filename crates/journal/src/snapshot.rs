@@ -86,7 +86,10 @@ impl Snapshot<'_> {
             copied.bytes += len;
         }
         let listed = segments.iter().map(|segment| Listed::of(segment));
-        let manifest = Manifest::create(dir, storage.clone(), shared.depot.log(), listed);
+        // Else it is where the next segment was to begin.
+        let is_in_last = segments.last().is_some_and(|last| self.end < last.base + last.capacity);
+        let end = is_in_last.then_some(self.end);
+        let manifest = Manifest::create(dir, storage.clone(), shared.depot.log(), listed, end);
         manifest.map_err(Error::io("write", &manifest_path(dir)))?;
         Ok(copied)
     }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::error::Error;
+use crate::footer::{TRAILER, Trailer};
 use crate::manifest::{Image, Listed, manifest_path};
 use crate::pending::draw;
+use crate::scan::{Ground, scan};
 use crate::segment::{FORMAT_VERSION, HEADER_BLOCK, Header, POSITION_MAX, base_in_name, segment_path};
 use crate::storage::{Storage, StorageFile};
 
@@ -25,12 +27,17 @@ pub(crate) struct Found {
     tag: Option<u32>,
     /// Positions it may take: up to the next file.
     pub(crate) span: u64,
+    /// Its records were on disk up to here.
+    pub(crate) known_end: Option<Position>,
+    /// That records at its end are missing was accepted, or is about to be.
+    may_be_short: bool,
 }
 
 impl Found {
     /// As a manifest lists it.
     pub(crate) fn listed(&self) -> Listed {
-        Listed { base: self.base, capacity: self.span, tag: self.header.map_or(0, |header| header.tag) }
+        let tag = self.header.map_or(0, |header| header.tag);
+        Listed { base: self.base, capacity: self.span, tag, may_be_short: self.may_be_short }
     }
 }
 
@@ -80,6 +87,7 @@ impl Survey {
         survey.judge_headers(scratch);
         if !scratch {
             survey.judge_by_manifest(dir);
+            survey.judge_ends()?;
         }
         Ok(survey)
     }
@@ -133,7 +141,8 @@ impl Survey {
                 continue;
             }
             let tag = header.map(|header| header.tag);
-            self.found.push(Found { base, path, file, header, tag, span: span.min(room) });
+            let (span, known_end, may_be_short) = (span.min(room), None, false);
+            self.found.push(Found { base, path, file, header, tag, span, known_end, may_be_short });
         }
         Ok(())
     }
@@ -144,13 +153,13 @@ impl Survey {
         let log = by_manifest.or_else(|| self.found.iter().find_map(|f| f.header).map(|header| header.log));
         self.log = log.unwrap_or_else(new_log);
         for n in 0..self.found.len() {
-            let Some(Found { path, header: Some(header), .. }) = self.found.get(n) else { continue };
+            let Some(Found { base, path, header: Some(header), .. }) = self.found.get(n) else { continue };
             if let Err(error) = accept(header, path, self.log, scratch) {
                 self.refuse_for_good(error);
+            } else if !scratch && header.base != *base {
+                let (path, why) = (path.clone(), "its header names another segment: it was renamed");
+                self.refuse_for_good(Error::Foreign { path, why });
             }
-        }
-        for found in &mut self.found {
-            found.header = found.header.filter(|header| header.base == found.base);
         }
     }
 
@@ -192,6 +201,63 @@ impl Survey {
             }
         }
         refusals.into_iter().for_each(|error| self.refuse(error));
+    }
+
+    /// Compares where the segments end with what is known of it: by the next one's header, and by the manifest for the
+    /// newest. What is torn or damaged there is told by whoever reads it; a clean end that comes too soon is another
+    /// file's: an older copy's, or one cut short.
+    fn judge_ends(&mut self) -> Result<(), Error> {
+        let mut short = Vec::new();
+        for n in 0..self.found.len() {
+            let next = self.found.get(n + 1).map(|next| next.header.and_then(|header| header.previous_end));
+            let image = self.manifest.as_ref();
+            let end = next.unwrap_or_else(|| image.and_then(|image| image.end));
+            let Some(found) = self.found.get_mut(n) else { continue };
+            let listed = image.and_then(|image| image.listed.get(&found.base));
+            found.may_be_short = listed.is_some_and(|entry| entry.may_be_short);
+            if found.header.is_none() || found.may_be_short {
+                continue;
+            }
+            found.known_end = end.filter(|end| (found.base + 1..=found.base + found.span).contains(end));
+            if let Some(from) = found.lacks().map_err(Error::io("read", &found.path))? {
+                found.may_be_short = true;
+                let to = found.known_end.unwrap_or(found.base + found.span);
+                short.push(Error::Short { path: found.path.clone(), from, to });
+            }
+        }
+        short.into_iter().for_each(|error| self.refuse(error));
+        Ok(())
+    }
+}
+
+impl Found {
+    /// From where on records are missing, if any are.
+    fn lacks(&self) -> io::Result<Option<Position>> {
+        let len = self.file.len()?;
+        let is_cut = len < self.span;
+        let Some(known) = self.known_end.or(is_cut.then_some(self.base + self.span)) else { return Ok(None) };
+        let tag = self.header.map(|header| header.tag);
+        if !is_cut && self.ends_with_footer(known)? {
+            return Ok(None);
+        }
+        let limit = self.span.min(len);
+        let done = scan(
+            &Ground { file: &*self.file, path: &self.path, base: self.base, limit, tag },
+            &mut |_, _| (),
+        )?;
+        let end = self.base + done.end;
+        Ok(((is_cut || done.torn.is_none()) && end < known).then_some(end))
+    }
+
+    /// Whether it was sealed with its records up to there: an older copy was not.
+    fn ends_with_footer(&self, end: Position) -> io::Result<bool> {
+        let mut raw = [0; TRAILER as usize];
+        let Some(at) = self.span.checked_sub(TRAILER) else { return Ok(false) };
+        let read = self.file.read_at(&mut raw, at)?;
+        let trailer = raw.get(..read).and_then(Trailer::decode);
+        let is_ours =
+            |t: &Trailer| t.base == self.base && self.header.is_some_and(|header| header.tag == t.tag);
+        Ok(trailer.filter(is_ours).is_some_and(|trailer| self.base + trailer.records_end >= end))
     }
 }
 

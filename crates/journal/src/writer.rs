@@ -14,7 +14,7 @@ use crate::depot::Trouble;
 use crate::footer::Builder;
 use crate::pending::{CHUNK, Chunk};
 use crate::record::Front;
-use crate::segment::segment_path;
+use crate::segment::{HEADER_BLOCK, segment_path};
 use crate::shared::{AWAKE, DOZING, Event, QUIET, Shared, State};
 use crate::storage::StorageFile;
 use crate::table::Segment;
@@ -23,6 +23,8 @@ use crate::table::Segment;
 const FLUSH_AFTER: Duration = Duration::from_millis(20);
 /// And are on disk this much later.
 const SYNC_AFTER: Duration = Duration::from_millis(500);
+/// How far the log is on disk is noted for the next start so often.
+const NOTE_AFTER: Duration = Duration::from_secs(1);
 /// A full disk is tried again this often.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Small writes into a new file take this many zeros along, so that the next ones change no metadata.
@@ -44,6 +46,11 @@ pub(crate) struct Writer {
     queue: VecDeque<Arc<Chunk>>,
     /// Everything up to here is in the files.
     written: Position,
+    /// Where the records of the segment before end, where that is known.
+    sealed_end: Option<Position>,
+    /// The end that the manifest knows, and when the next one is told.
+    noted: Position,
+    note_at: Option<Instant>,
     /// Since when there is something written that is not synced.
     unsynced: Option<Instant>,
     /// When what gathers is taken, commit or not.
@@ -56,11 +63,24 @@ impl Writer {
     pub(crate) fn new(
         shared: Arc<Shared>,
         listener: Box<dyn Fn(Event) + Send + Sync>,
-        current: Option<Current>,
+        (current, sealed_end): (Option<Current>, Option<Position>),
     ) -> Self {
         let written = shared.durable.load(Ordering::Acquire);
         let (queue, unsynced, flush_at, retry_at) = (VecDeque::new(), None, None, None);
-        Writer { shared, listener, current, queue, written, unsynced, flush_at, retry_at }
+        let (noted, note_at) = (0, None);
+        Writer {
+            shared,
+            listener,
+            current,
+            queue,
+            written,
+            sealed_end,
+            noted,
+            note_at,
+            unsynced,
+            flush_at,
+            retry_at,
+        }
     }
 
     /// Until the journal is closed or has failed.
@@ -112,6 +132,26 @@ impl Writer {
         if !waits {
             self.prepare()?;
         }
+        self.note_end(stop, now)
+    }
+
+    /// Tells the manifest how far the open segment is on disk: now and then, and at the end.
+    fn note_end(&mut self, stop: bool, now: Instant) -> Result<(), Trouble> {
+        let durable = self.shared.durable.load(Ordering::Acquire);
+        let is_in = |current: &Current| durable > current.segment.base + HEADER_BLOCK;
+        let is_news = self.current.as_ref().is_some_and(is_in) && durable > self.noted;
+        if !self.shared.config.durable || !(is_news || stop && self.noted > 0) {
+            self.note_at = None;
+            return Ok(());
+        }
+        if !stop && now < *self.note_at.get_or_insert(now + NOTE_AFTER) {
+            return Ok(());
+        }
+        let end = if is_news { durable } else { self.noted };
+        if self.shared.depot.note_end(end, stop)? {
+            self.noted = end;
+        }
+        self.note_at = None;
         Ok(())
     }
 
@@ -175,13 +215,14 @@ impl Writer {
             current.file.write_at(&footer, at).map_err(Trouble::on("write", &path))?;
         }
         self.sync()?;
+        self.sealed_end = Some(self.written);
         segment.seal(self.shared.table.freed.load(Ordering::Relaxed));
         self.current = None;
         Ok(())
     }
 
     fn activate(&self, segment: &Arc<Segment>) -> Result<Current, Trouble> {
-        let active = self.shared.depot.activate(segment)?;
+        let active = self.shared.depot.activate(segment, self.sealed_end)?;
         segment.set_file(Some(active.file.clone()));
         self.shared.table.opened(segment.base);
         self.shared.active.store(segment.base, Ordering::Release);
@@ -281,7 +322,7 @@ impl Writer {
             true => self.retry_at,
             false => {
                 let overdue = self.unsynced.map(|since| since + SYNC_AFTER);
-                [self.flush_at, self.retry_at, overdue].into_iter().flatten().min()
+                [self.flush_at, self.retry_at, self.note_at, overdue].into_iter().flatten().min()
             }
         };
         let depth = if self.flush_at.is_some() || self.retry_at.is_some() { DOZING } else { QUIET };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Damage, Error, FORMAT_VERSION, Journal, Position, Storage};
-use support::{DIR, Owner, base_of, body, crc32, open, segments, silent, small};
+use support::{DIR, Owner, base_of, body, crc32, forget_end, open, segments, silent, small};
 
 type Contents = HashMap<Position, (Vec<u8>, Vec<u8>)>;
 
@@ -88,6 +88,8 @@ fn an_unfinished_last_record_is_cut_off_and_the_log_goes_on() {
     let mut bytes = disk.bytes(&file).expect("there");
     bytes[offset as usize + 300..].fill(0);
     disk.put(&file, bytes);
+    // Killed before the manifest was told of it.
+    forget_end(&disk);
     let mut owner = reopened(&disk, &contents, &[last]);
     let torn = owner.recovery.torn_tail.clone().expect("torn");
     assert_eq!((&torn.file, torn.offset), (&file, offset));
@@ -100,6 +102,18 @@ fn an_unfinished_last_record_is_cut_off_and_the_log_goes_on() {
     drop(owner);
     let owner = reopened(&disk, &contents, &[]);
     assert!(owner.recovery.torn_tail.is_none() && owner.recovery.damages.is_empty());
+}
+
+#[test]
+fn a_last_record_that_was_on_disk_is_damaged_and_not_unfinished() {
+    let (disk, contents) = written(8, 600);
+    let last = sorted(&contents)[7];
+    let (file, offset) = place(&disk, last);
+    disk.flip_bit(&file, offset + 300, 3);
+    let owner = reopened(&disk, &contents, &[last]);
+    assert!(owner.recovery.torn_tail.is_none());
+    let told: Vec<_> = owner.recovery.damages.iter().map(|damage| (&damage.file, damage.offset)).collect();
+    assert_eq!(told, [(&file, offset)]);
 }
 
 #[test]

@@ -236,3 +236,52 @@ fn scratch_files_of_two_earlier_lives_go_together() {
     disk.put(&old, bytes);
     write(&disk);
 }
+
+/// Publishes and acknowledges over many segments, with reclaims, while the openings from the `nth` on fail so many times.
+fn lives_without_descriptors(nth: u64, times: u64) {
+    let disk = FaultyStorage::new();
+    let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
+    let mut contents = HashMap::new();
+    disk.no_descriptors_after(nth, times);
+    for n in 0..900 {
+        let content = (body(n, 20), body(n, 700));
+        let id = loop {
+            match owner.publish(&content.0, &content.1) {
+                Ok((id, _)) => break id,
+                Err(Error::Full(_)) => std::thread::sleep(Duration::from_millis(20)),
+                Err(error) => panic!("{nth}: {error}"),
+            }
+        };
+        contents.insert(id, content);
+        if n % 100 == 99 {
+            while let Err(error) = owner.journal.sync() {
+                assert!(matches!(error, Error::Full(_)), "{nth}: {error}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let done: Vec<_> = contents.keys().copied().filter(|id| id % 3 != 0).collect();
+            // What is refused now stays for the next time.
+            if owner.ack(&done).is_ok() {
+                contents.retain(|id, _| !done.contains(id));
+                drop(owner.reclaim());
+            }
+        }
+    }
+    owner.journal.close().unwrap_or_else(|error| panic!("{nth}: {error}"));
+    drop(owner);
+    disk.no_descriptors(0);
+    let owner = Owner::open(&disk.crash(Crash::PowerAll), small(), silent());
+    let owner = owner.unwrap_or_else(|error| panic!("{nth}: {error}"));
+    assert_eq!(owner.live.len(), contents.len(), "{nth}");
+    owner.verify(&contents);
+}
+
+#[test]
+fn a_lack_of_descriptors_passes_wherever_it_comes() {
+    for nth in (0..160).step_by(40) {
+        std::thread::scope(|scope| {
+            for nth in nth..nth + 40 {
+                scope.spawn(move || lives_without_descriptors(nth, 1 + nth % 3));
+            }
+        });
+    }
+}

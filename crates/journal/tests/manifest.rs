@@ -43,6 +43,15 @@ fn written(count: u64) -> (FaultyStorage, Contents) {
     (disk.crash(Crash::PowerAll), contents)
 }
 
+/// The same files on a disk of their own.
+fn copy(disk: &FaultyStorage) -> FaultyStorage {
+    let copy = FaultyStorage::new();
+    for (path, bytes) in image(disk) {
+        copy.put(&path, bytes.expect("there"));
+    }
+    copy
+}
+
 fn image(disk: &FaultyStorage) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     disk.paths().into_iter().map(|path| (path.clone(), disk.bytes(&path))).collect()
 }
@@ -147,8 +156,101 @@ fn a_segment_that_does_not_belong_is_noticed() {
     disk.take_away(&retired);
     disk.put(&one, bytes);
     assert!(matches!(refusal(&disk), Error::Foreign { path, .. } if path == one));
-    // Accepted, it is a damaged one.
-    assert!(!accepted(&disk).1.recovery.damages.is_empty());
+    // Nothing to accept: it has to be moved away first.
+    assert!(Journal::accept_loss(Path::new(DIR), Arc::new(disk.clone())).is_err());
+    disk.take_away(&one);
+    assert!(matches!(accepted(&disk).0[..], [Error::Missing { .. }]));
+}
+
+#[test]
+fn segments_that_changed_names_are_noticed_and_not_accepted() {
+    let (disk, contents) = written(100);
+    let files = segments(&disk);
+    let (one, other) = (disk.bytes(&files[0]).expect("there"), disk.bytes(&files[2]).expect("there"));
+    disk.put(&files[0], other);
+    disk.put(&files[2], one);
+    assert!(matches!(refusal(&disk), Error::Foreign { why, .. } if why.contains("was renamed")));
+    let told = Journal::examine(Path::new(DIR), &disk).expect("looked at");
+    assert!(told.iter().filter(|refusal| !refusal.can_be_accepted).count() == 2, "{told:?}");
+    let (one, other) = (disk.bytes(&files[2]).expect("there"), disk.bytes(&files[0]).expect("there"));
+    disk.put(&files[0], one);
+    disk.put(&files[2], other);
+    Owner::open(&disk, small(), silent()).expect("opens").verify(&contents);
+}
+
+/// The log after each of several stops in good order, and what is in it then.
+fn stops() -> Vec<(FaultyStorage, Contents)> {
+    let (disk, mut contents) = written(10);
+    let mut stops = vec![(copy(&disk), contents.clone())];
+    for n in 1..8 {
+        let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
+        publish_many(&mut owner, &mut contents, n * 1000..n * 1000 + 9);
+        owner.journal.close().expect("closes");
+        drop(owner);
+        stops.push((copy(&disk), contents.clone()));
+    }
+    stops
+}
+
+#[test]
+fn a_segment_that_was_cut_short_emptied_or_replaced_by_its_older_copy_is_noticed() {
+    let stops = stops();
+    let (last, contents) = stops.last().expect("some");
+    let files = segments(last);
+    let header = |disk: &FaultyStorage, file: &Path| disk.bytes(file).expect("there")[..4096].to_vec();
+    let mut cases = Vec::new();
+    for file in &files {
+        let whole = last.bytes(file).expect("there");
+        for len in [4096, 4096 + 200] {
+            cases.push((file, whole[..len].to_vec()));
+        }
+        let mut emptied = header(last, file);
+        emptied.resize(whole.len(), 0);
+        cases.push((file, emptied));
+        for (older, _) in &stops {
+            let copy =
+                older.bytes(file).filter(|copy| *copy != whole && header(older, file) == whole[..4096]);
+            cases.extend(copy.map(|copy| (file, copy)));
+        }
+    }
+    assert!(cases.len() > files.len() * 3, "older copies of each are there: {}", cases.len());
+    for (n, (file, bytes)) in cases.into_iter().enumerate() {
+        let disk = copy(last);
+        let whole = disk.bytes(file).expect("there");
+        disk.put(file, bytes);
+        let error = refusal(&disk);
+        let Error::Short { path, from, to } = &error else { panic!("{n}: {error}") };
+        assert!(path == file && from < to && error.to_string().contains("ends too soon"), "{n}: {error}");
+        let lost = contents.keys().filter(|id| (*from..*to).contains(id)).count();
+        disk.put(file, whole);
+        Owner::open(&copy(&disk), small(), silent()).expect("opens").verify(contents);
+        disk.put(file, disk.bytes(file).expect("there")[..4096].to_vec());
+        let (told, owner) = accepted(&disk);
+        assert!(matches!(&told[..], [Error::Short { .. }]), "{told:?}");
+        assert!(lost > 0 || !file.ends_with(files.last().expect("some")), "{n}");
+        drop(owner);
+        // It stays accepted.
+        drop(Owner::open(&copy(&disk), small(), silent()).expect("opens"));
+    }
+}
+
+#[test]
+fn what_is_known_of_the_end_is_told_without_a_stop_too() {
+    let disk = FaultyStorage::new();
+    let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
+    let mut contents = Contents::new();
+    publish_many(&mut owner, &mut contents, 0..10);
+    owner.journal.sync().expect("syncs");
+    let newest = segments(&disk).pop().expect("some");
+    let older = disk.bytes(&newest).expect("there");
+    publish_many(&mut owner, &mut contents, 10..12);
+    owner.journal.sync().expect("syncs");
+    let end = disk.bytes(Path::new(MANIFEST)).expect("there")[32..48].to_vec();
+    support::until(|| disk.bytes(Path::new(MANIFEST)).expect("there")[32..48] != end);
+    let killed = disk.crash(Crash::Process);
+    drop(Owner::open(&copy(&killed), small(), silent()).expect("opens"));
+    killed.put(&newest, older);
+    assert!(matches!(refusal(&killed), Error::Short { .. }));
 }
 
 #[test]
@@ -177,7 +279,14 @@ fn a_manifest_that_is_missing_damaged_short_or_anothers_is_noticed() {
         let error = refusal(&disk);
         assert!(matches!(error, Error::Manifest { .. } | Error::Foreign { .. }), "{len}: {error}");
     }
-    for at in (0..36).chain(64..64 + 3 * 32) {
+    for at in 32..64 {
+        // What is not known of the end is no loss.
+        let disk = copy(&disk);
+        disk.put(Path::new(MANIFEST), whole.clone());
+        disk.flip_bit(Path::new(MANIFEST), at, at as u8);
+        Owner::open(&disk, small(), silent()).expect("opens").verify(&contents);
+    }
+    for at in (0..32).chain(64..64 + 3 * 32) {
         disk.put(Path::new(MANIFEST), whole.clone());
         disk.flip_bit(Path::new(MANIFEST), at, at as u8);
         let error = refusal(&disk);
@@ -202,7 +311,7 @@ fn a_newer_manifest_is_refused() {
     let (disk, _) = written(10);
     let mut bytes = disk.bytes(Path::new(MANIFEST)).expect("there");
     bytes[8] += 1;
-    let crc = support::crc32(&[&bytes[..12], &bytes[16..64]].concat());
+    let crc = support::crc32(&[&bytes[..12], &bytes[16..32], &[0; 32]].concat());
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     disk.put(Path::new(MANIFEST), bytes);
     assert!(matches!(refusal(&disk), Error::NewerFormat { .. }));

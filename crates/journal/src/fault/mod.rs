@@ -19,9 +19,8 @@ use sched::Signal;
 use self::world::{Change, World};
 use crate::storage::{Storage, StorageFile};
 
-/// EIO and EMFILE, as Linux numbers them.
+/// EIO, as Linux numbers it.
 const BROKEN: i32 = 5;
-const NO_DESCRIPTORS: i32 = 24;
 
 /// The disk. Clones are the same disk, as one life of the machine sees it.
 #[derive(Clone, Default)]
@@ -87,9 +86,14 @@ impl FaultyStorage {
         self.world.lock().fail_write_in = nth;
     }
 
-    /// The next so many openings and makings of files fail for lack of descriptors.
+    /// The next so many openings of files and folders, and makings of files, fail for lack of descriptors.
     pub fn no_descriptors(&self, times: u64) {
-        self.world.lock().no_descriptors = times;
+        self.no_descriptors_after(0, times);
+    }
+
+    /// The same once there were so many others.
+    pub fn no_descriptors_after(&self, openings: u64, times: u64) {
+        self.world.lock().no_descriptors = (openings, times);
     }
 
     /// While true, writes and syncs wait. Those of a machine that goes down end in errors.
@@ -158,13 +162,6 @@ fn is_due(count: &mut u64) -> bool {
     due
 }
 
-/// One of so many.
-fn is_one_of(count: &mut u64) -> bool {
-    let more = *count > 0;
-    *count = count.saturating_sub(1);
-    more
-}
-
 impl Storage for FaultyStorage {
     fn create_dir(&self, _: &Path) -> io::Result<()> {
         self.alive().map(drop)
@@ -176,9 +173,7 @@ impl Storage for FaultyStorage {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
         let world = &mut *self.alive()?;
-        if is_one_of(&mut world.no_descriptors) {
-            return Err(io::Error::from_raw_os_error(NO_DESCRIPTORS));
-        }
+        world.open_one()?;
         let number = world.make();
         world.change(Change::Add(path.to_path_buf(), number));
         world.opened(number);
@@ -187,9 +182,7 @@ impl Storage for FaultyStorage {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
         let world = &mut *self.alive()?;
-        if is_one_of(&mut world.no_descriptors) {
-            return Err(io::Error::from_raw_os_error(NO_DESCRIPTORS));
-        }
+        world.open_one()?;
         let number = world.number(path)?;
         world.opened(number);
         Ok(self.file(number))
@@ -226,7 +219,9 @@ impl Storage for FaultyStorage {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.working()?.sync_dir(dir);
+        let mut world = self.working()?;
+        world.open_one()?;
+        world.sync_dir(dir);
         Ok(())
     }
 

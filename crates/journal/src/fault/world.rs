@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use super::Crash;
 
 const SECTOR: usize = 512;
+/// EMFILE, as Linux numbers it.
+const NO_DESCRIPTORS: i32 = 24;
 
 #[derive(Default)]
 pub(super) struct World {
@@ -25,7 +27,8 @@ pub(super) struct World {
     /// Counts down to the fault; 0: none.
     pub(super) fail_sync_in: u64,
     pub(super) fail_write_in: u64,
-    pub(super) no_descriptors: u64,
+    /// So many openings succeed, and so many more do not.
+    pub(super) no_descriptors: (u64, u64),
     pub(super) hangs: bool,
     pub(super) syncs: u64,
 }
@@ -169,6 +172,21 @@ impl World {
             Some((name, self.inodes.get(number)?.now.len() as u64))
         })
         .collect()
+    }
+
+    /// A file or a folder is about to be opened.
+    pub(super) fn open_one(&mut self) -> io::Result<()> {
+        match &mut self.no_descriptors {
+            (0, 0) => Ok(()),
+            (0, times) => {
+                *times -= 1;
+                Err(io::Error::from_raw_os_error(NO_DESCRIPTORS))
+            }
+            (openings, _) => {
+                *openings -= 1;
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn number(&self, path: &Path) -> io::Result<u64> {

@@ -41,6 +41,25 @@ pub(crate) fn open(disk: &FaultyStorage, config: Config) -> Result<(Journal, Rec
     Journal::open(Path::new(DIR), Arc::new(disk.clone()), config, &mut |_| {}, silent())
 }
 
+/// As where the machine went down before the manifest was told how far the log was on disk.
+pub(crate) fn forget_end(disk: &FaultyStorage) {
+    let manifest = Path::new(DIR).join("manifest");
+    let mut bytes = disk.bytes(&manifest).expect("there");
+    bytes[32..48].fill(0);
+    disk.put(&manifest, bytes);
+}
+
+/// Waits for what the writer does by the clock.
+pub(crate) fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("it did not come to be so");
+}
+
 /// Bytes of a message that tell which one it is.
 pub(crate) fn body(n: u64, len: usize) -> Vec<u8> {
     (0..len as u64).map(|i| (n.wrapping_mul(31).wrapping_add(i * 7) >> (i % 5)) as u8).collect()
