@@ -3,12 +3,10 @@ the disk is reported with file and offset, and the rest is served."""
 import os
 import re
 import signal
-import subprocess
 
 import pika
 import pytest
-from broker import binary
-from raw import Raw, drain, fill, logged
+from raw import Raw, logged
 from pika import spec
 
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
@@ -219,120 +217,3 @@ def test_second_process_is_refused(broker, make_broker):
     assert str(broker.data) in str(refused.value)
     publish_marked(broker, 1)
     assert take_all(broker) == [0]
-
-
-def refused(broker):
-    """What a start says that is refused."""
-    with pytest.raises(RuntimeError) as error:
-        broker.start()
-    return str(error.value)
-
-
-def test_a_lost_vhost_folder_is_told(broker):
-    """Refused until the operator puts an empty folder there; the other vhost is whole then."""
-    broker.own_process()
-    broker.ctl("add_vhost", "second")
-    publish_marked(broker, 3)
-    assert broker.stop() == 0
-    lost = broker.data / "vhosts" / "1"
-    lost.rename(broker.folder / "lost")
-    told = refused(broker)
-    assert "ended with 69" in told and "'second' has lost its messages" in told and str(lost) in told, told
-    assert not lost.exists()
-    lost.mkdir()
-    broker.start()
-    assert broker.rows("list_queues", "name", "messages") == [["marked", "3"]]
-
-
-def test_damaged_and_lost_definitions_are_told(broker):
-    """Neither ends in a new node whose guest is administrator."""
-    broker.own_process()
-    publish_marked(broker, 3)
-    assert broker.stop() == 0
-    definitions = broker.data / "definitions.redb"
-    whole = definitions.read_bytes()
-    for page in range(len(whole) // 4096):
-        definitions.write_bytes(whole[:page * 4096] + bytes(4096) + whole[(page + 1) * 4096:])
-        try:
-            broker.start()
-            assert broker.stop() == 0
-        except RuntimeError as error:
-            assert "ended with 69" in str(error) and str(definitions) in str(error), error
-    definitions.unlink()
-    assert f"{definitions} is missing" in refused(broker)
-    definitions.write_bytes(whole)
-    broker.start()
-    assert broker.rows("list_queues", "name", "messages") == [["marked", "3"]]
-
-
-def repair(broker, *more):
-    """What `aileron repair` says to the broker's folder."""
-    command = [binary(), "repair", "--data-dir", broker.data, *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
-def test_repair_goes_on_without_lost_definitions(broker):
-    """Nothing is made anew without a word; with the loss accepted messages are served, and nobody is let in by default."""
-    broker.own_process()
-    with broker.connect() as connection:
-        connection.channel().queue_declare("kept", durable=True)
-    fill(broker, "kept", 10, 100)
-    broker.stop()
-    definitions = broker.data / "definitions.redb"
-    definitions.write_bytes(bytes(4096) * 10)
-
-    seen = repair(broker)
-    assert seen.returncode == 1 and str(definitions) in seen.stdout and "--accept-loss" in seen.stdout, seen
-    assert repair(broker, "--accept-loss").returncode == 0
-    broker.start()
-    assert repair(broker).returncode == 69, "not while the broker runs"
-    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
-        broker.connect()
-    broker.ctl("add_user", "guest", "guest")
-    broker.ctl("set_permissions", "guest", ".*", ".*", ".*")
-    with broker.connect() as connection:
-        assert connection.channel().queue_declare("kept", passive=True).method.message_count == 10
-
-
-def test_a_lost_segment_is_told_and_the_rest_is_served_once_that_is_accepted(make_broker):
-    """The start is refused for one in the middle and for the newest; each is told with file and way on."""
-    broker = make_broker("journal.segment_size=1048576")
-    broker.own_process()
-    with broker.connect() as connection:
-        connection.channel().queue_declare("kept", durable=True)
-    fill(broker, "kept", 600, 10000)
-    assert broker.stop() == 0
-    assert repair(broker).returncode == 0
-    folder = broker.data / "vhosts" / "0" / "log"
-    segments = sorted(folder.glob("*.seg"))
-    assert len(segments) > 5
-    for lost in (segments[2], segments[-1]):
-        beside = broker.folder / lost.name
-        lost.rename(beside)
-        told = refused(broker)
-        assert f"{lost} is missing" in told and "positions" in told and "aileron repair" in told, told
-        beside.rename(lost)
-    (folder / "manifest").rename(broker.folder / "manifest")
-    assert "aileron repair" in refused(broker)
-    (broker.folder / "manifest").rename(folder / "manifest")
-    broker.start()
-    assert broker.stop() == 0
-    segments = sorted(folder.glob("*.seg"))
-    for lost in (segments[2], segments[-1]):
-        lost.unlink()
-    seen = repair(broker)
-    assert seen.returncode == 1 and f"{segments[2]} is missing" in seen.stdout and str(segments[-1]) in seen.stdout
-    assert repair(broker).stdout == seen.stdout, "looking changes nothing"
-    assert repair(broker, "--accept-loss").returncode == 0
-    assert repair(broker).returncode == 0
-    broker.start()
-    with broker.connect() as connection:
-        channel = connection.channel()
-        count = channel.queue_declare("kept", passive=True).method.message_count
-        # A segment of 1 MiB takes a hundred of them; the newest one may have had none.
-        assert 350 < count < 500
-    drain(broker, "kept", count, 30)
-    fill(broker, "kept", 100, 10000)
-    broker.kill()
-    broker.start()
-    assert broker.rows("list_queues", "name", "messages") == [["kept", str(100)]]

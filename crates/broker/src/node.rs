@@ -12,7 +12,7 @@ use journal::Event;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::access::{Access, AccessError, Definitions};
+use crate::access::{Access, AccessError, DEFAULT_VHOST, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
@@ -30,7 +30,7 @@ const ROUND: Duration = Duration::from_millis(500);
 pub(crate) struct Node {
     pub(crate) settings: Settings,
     folders: VhostFolders,
-    /// Held from a new vhost's number to its definition.
+    /// Held while a vhost is made or deleted.
     making_vhosts: Mutex<()>,
     pub(crate) access: Access,
     pub(crate) alarms: Arc<Alarms>,
@@ -86,12 +86,12 @@ fn way_on(error: &journal::Error) -> &'static str {
 impl Node {
     /// Opens definitions and all vhosts. Blocks on the disk. `spawn` starts jobs that wait for the disk.
     pub(crate) fn open(settings: Settings, spawn: Spawn) -> Result<Arc<Self>, NodeError> {
-        let folders = VhostFolders::open(&settings.data_dir)?;
+        let folders = VhostFolders::open(&settings.data_dir, Arc::clone(&settings.storage))?;
         let access = Access::open(folders.definitions())?;
         access.set_loopback_users(settings.loopback_users.clone());
         if access.is_empty() {
             folders.settle(|_| false, access.next_vhost())?;
-            folders.create(access.next_vhost())?;
+            folders.create(access.next_vhost(), DEFAULT_VHOST)?;
             access.bootstrap(&settings.default_user, &settings.default_pass)?;
         }
         let named: HashSet<u64> = access.vhosts().iter().map(|vhost| vhost.id.0).collect();
@@ -124,16 +124,18 @@ impl Node {
             stop: Notify::new(),
         });
         for record in node.access.vhosts() {
-            node.open_vhost(&record.name, &node.folders.existing(record.id.0, &record.name)?)?;
+            let folder = node.folders.existing(record.id.0, &record.name)?;
+            node.open_vhost(&record.name, record.id.0, &folder)?;
         }
         Ok(node)
     }
 
-    fn open_vhost(&self, name: &str, folder: &Path) -> Result<(), NodeError> {
+    fn open_vhost(&self, name: &str, number: u64, folder: &Path) -> Result<(), NodeError> {
         let vhost = Vhost::open(name, folder, &self.around)
             .map_err(|source| NodeError::Log { vhost: name.to_owned(), source })?;
         // The log's own name has to outlive a power cut before anything in it is confirmed.
         vhost_folders::sync(folder)?;
+        self.folders.note_log(number, name, vhost.store().log.identity())?;
         self.vhosts.write().insert(name.to_owned(), vhost);
         Ok(())
     }
@@ -145,12 +147,12 @@ impl Node {
             return Err(AccessError::VhostExists(name.to_owned()).into());
         }
         let number = self.access.next_vhost();
-        let folder = self.folders.create(number)?;
+        let folder = self.folders.create(number, name)?;
         if let Err(error) = self.access.add_vhost_with(name, description, tags) {
             self.folders.remove(number)?;
             return Err(error.into());
         }
-        self.open_vhost(name, &folder)
+        self.open_vhost(name, number, &folder)
     }
 
     /// The definitions, and every vhost that they name, with its number. One that is being deleted is in neither.
@@ -169,17 +171,28 @@ impl Node {
 
     /// Ends a vhost: its connections, its log, its definition.
     pub(crate) fn delete_vhost(&self, name: &str) -> Result<(), NodeError> {
-        let id = self.access.delete_vhost(name)?;
-        let Some(vhost) = self.vhosts.write().remove(name) else { return Ok(()) };
-        for card in self.connections() {
-            if card.vhost.get().is_some_and(|v| Arc::ptr_eq(v, &vhost)) {
-                card.link.request_close(&format!("vhost '{name}' is down"));
+        let _one_at_a_time = self.making_vhosts.lock();
+        let Some(record) = self.access.vhost(name) else {
+            return Err(AccessError::NoSuchVhost(name.to_owned()).into());
+        };
+        let number = record.id.0;
+        self.folders.mark_deleted(number, true)?;
+        if let Err(error) = self.access.delete_vhost(name) {
+            self.folders.mark_deleted(number, false)?;
+            return Err(error.into());
+        }
+        // One whose log could not be opened is not there.
+        if let Some(vhost) = self.vhosts.write().remove(name) {
+            for card in self.connections() {
+                if card.vhost.get().is_some_and(|v| Arc::ptr_eq(v, &vhost)) {
+                    card.link.request_close(&format!("vhost '{name}' is down"));
+                }
+            }
+            if let Err(error) = vhost.store().close() {
+                tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
             }
         }
-        if let Err(error) = vhost.store().close() {
-            tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
-        }
-        Ok(self.folders.remove(id.0)?)
+        Ok(self.folders.remove(number)?)
     }
 
     pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {

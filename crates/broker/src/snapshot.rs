@@ -115,11 +115,11 @@ impl Place {
 
     fn fill(&self, node: &Node) -> Result<SnapshotInfo, SnapshotError> {
         let Defined { mut definitions, vhosts } = node.defined()?;
-        let folders = VhostFolders::at(&self.dir);
+        let folders = VhostFolders::at(&self.dir, Arc::clone(&node.settings.storage));
         let logs: Vec<_> = vhosts.iter().map(|(vhost, _)| vhost.store().log.snapshot()).collect();
         let mut taken = SnapshotInfo::default();
         for ((vhost, number), log) in vhosts.iter().zip(&logs) {
-            let folder = folders.create(*number)?;
+            let folder = folders.create(*number, &vhost.name)?;
             match log.write_to(&folder.join("log")) {
                 Ok(copied) => {
                     taken.vhosts += 1;
@@ -127,6 +127,7 @@ impl Place {
                     taken.linked += copied.linked;
                     taken.copied_bytes += copied.bytes;
                     vhost_folders::sync(&folder)?;
+                    folders.note_log(*number, &vhost.name, vhost.store().log.identity())?;
                 }
                 // It was deleted meanwhile.
                 Err(_) if !node.vhost(&vhost.name).is_some_and(|now| Arc::ptr_eq(&now, vhost)) => {

@@ -108,6 +108,11 @@ impl Depot {
         done.map_err(Trouble::on("update", &manifest_path(&self.dir)))
     }
 
+    /// See [`Journal::settle_losses`](crate::Journal::settle_losses).
+    pub(crate) fn settle_losses(&self, damaged: &[Position]) -> Result<(), Trouble> {
+        self.manifest(|manifest| manifest.settle(damaged))
+    }
+
     /// The log is on disk up to `end`, in its newest segment: noted for the next start. Where somebody uses the manifest
     /// just now this is left for another time; false then. `for_good` waits, and is on disk when this returns.
     pub(crate) fn note_end(&self, end: Position, for_good: bool) -> Result<bool, Trouble> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::journal::Journal;
-use crate::manifest::{Manifest, manifest_path};
-use crate::segment::base_in_name;
+use crate::manifest::{Image, Manifest, manifest_path};
+use crate::segment::{HEADER_BLOCK, Header, base_in_name};
 use crate::storage::Storage;
 use crate::survey::{Found, Refusal, Survey, lock};
 
@@ -22,6 +22,30 @@ impl Journal {
         Ok(files.iter().any(|(name, _)| base_in_name(name).is_some() || dir.join(name) == manifest_path(dir)))
     }
 
+    /// The [`identity`](Journal::identity) of the durable journal in `dir`. `None` where there
+    /// is no journal, or nothing in it can be read, which opening it tells.
+    pub fn identity_in(dir: &Path, storage: &dyn Storage) -> Result<Option<[u8; 16]>, Error> {
+        if !Journal::exists(dir, storage)? {
+            return Ok(None);
+        }
+        match Image::read(dir, storage) {
+            Ok(Some(image)) => return Ok(Some(image.log)),
+            Ok(None) | Err(Error::Manifest { .. } | Error::NewerFormat { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let files = storage.list(dir).map_err(Error::io("list", dir))?;
+        for (name, _) in files.iter().filter(|(name, _)| base_in_name(name).is_some()) {
+            let path = dir.join(name);
+            let mut block = [0; HEADER_BLOCK as usize];
+            let read = storage.open(&path).and_then(|file| file.read_at(&mut block, 0));
+            let read = read.map_err(Error::io("read", &path))?;
+            if let Some(header) = block.get(..read).and_then(Header::decode) {
+                return Ok(Some(header.log));
+            }
+        }
+        Ok(None)
+    }
+
     /// Everything for which `open` would refuse the durable journal in `dir`; nothing is changed.
     pub fn examine(dir: &Path, storage: &dyn Storage) -> Result<Vec<Refusal>, Error> {
         let _lock = lock(dir, storage)?;
@@ -29,7 +53,8 @@ impl Journal {
         Ok(Survey::make(dir, storage, &files, false)?.refusals)
     }
 
-    /// Goes on without what is missing: the manifest lists what is there from now on. The result says what was
+    /// Goes on without what is missing: the manifest lists what is there from now on, and that
+    /// something is lost, until the owner [has dealt with it](Journal::settle_losses). The result says what was
     /// accepted. An error, and nothing changed, where that would not help (`Error::NewerFormat`, another journal's files).
     pub fn accept_loss(dir: &Path, storage: Arc<dyn Storage>) -> Result<Vec<Error>, Error> {
         let _lock = lock(dir, &*storage)?;
@@ -45,7 +70,7 @@ impl Journal {
             }
             storage.sync_dir(dir).map_err(Error::io("sync", dir))?;
             let listed = survey.found.iter().map(Found::listed);
-            let made = Manifest::create(dir, storage, survey.log, listed, None);
+            let made = Manifest::create(dir, storage, survey.log, listed, None, true);
             made.map_err(Error::io("write", &manifest_path(dir)))?;
         }
         Ok(survey.refusals.into_iter().map(|refusal| refusal.error).collect())

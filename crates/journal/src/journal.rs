@@ -204,6 +204,11 @@ impl Journal {
         self.state()
     }
 
+    /// What sets this journal apart from others: the same in all its files.
+    pub fn identity(&self) -> [u8; 16] {
+        self.0.shared.depot.log()
+    }
+
     /// Size and work so far. Costs time in proportion to the number of segments.
     pub fn stats(&self) -> Stats {
         let shared = &*self.0.shared;

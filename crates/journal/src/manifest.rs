@@ -37,6 +37,10 @@ const LONGEST: u64 = 64 << 20;
 
 const ADDED: u8 = 1;
 const REMOVED: u8 = 2;
+/// Something of the log is lost, which was accepted.
+const LOST: u8 = 3;
+/// What is damaged in the segment, or with base 0 what was accepted to be lost, was dealt with.
+const SETTLED: u8 = 4;
 /// Flag: that the segment is shorter than it was is accepted.
 const SHORT: u8 = 1;
 
@@ -61,6 +65,11 @@ impl Listed {
         Listed { base, capacity, tag: segment.tag.unwrap_or_default(), may_be_short: false }
     }
 
+    /// For an entry of which only the base counts.
+    fn named(base: Position) -> Listed {
+        Listed { base, capacity: 0, tag: 0, may_be_short: false }
+    }
+
     pub(crate) fn end(&self) -> Position {
         self.base.saturating_add(self.capacity)
     }
@@ -75,11 +84,41 @@ pub(crate) struct Image {
     pub(crate) removed: BTreeSet<Position>,
     /// The log was on disk up to here.
     pub(crate) end: Option<Position>,
+    losses: Losses,
     bytes: Vec<u8>,
     /// Entries that count.
     used: usize,
     /// Behind them is something unfinished.
     torn: bool,
+}
+
+/// What was lost of the log, as far as its owner has not dealt with it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Losses {
+    /// Something was, and it was accepted.
+    pub(crate) accepted: bool,
+    /// Segments whose damage was dealt with.
+    settled: BTreeSet<Position>,
+}
+
+impl Losses {
+    /// Whether there is something to deal with, these segments being damaged.
+    pub(crate) fn are_new(&self, damaged: &[Position]) -> bool {
+        self.accepted || damaged.iter().any(|base| !self.settled.contains(base))
+    }
+
+    fn settle(&mut self, base: Position) {
+        match base {
+            0 => self.accepted = false,
+            base => drop(self.settled.insert(base)),
+        }
+    }
+
+    /// As entries of a file without a history.
+    fn entries(&self) -> impl Iterator<Item = (u8, Listed)> {
+        let accepted = self.accepted.then_some((LOST, Listed::named(0)));
+        accepted.into_iter().chain(self.settled.iter().map(|base| (SETTLED, Listed::named(*base))))
+    }
 }
 
 impl Image {
@@ -108,13 +147,17 @@ impl Image {
         log.copy_from_slice(&head[16..32]);
         let (listed, removed) = (BTreeMap::new(), BTreeSet::new());
         let end = decode_end(&head[END_AT..]);
-        let mut image = Image { log, listed, removed, end, bytes: Vec::new(), used: 0, torn: false };
+        let (losses, bytes_of, used) = (Losses::default(), Vec::new(), 0);
+        let mut image = Image { log, listed, removed, end, losses, bytes: bytes_of, used, torn: false };
         for (n, raw) in bytes[HEAD..].chunks_exact(ENTRY).enumerate() {
             match decode_entry(raw, n) {
                 Some(_) if n > image.used => return Err("an entry fails its checksum"),
                 Some((ADDED, entry)) => drop(image.listed.insert(entry.base, entry)),
+                Some((LOST, _)) => image.losses.accepted = true,
+                Some((SETTLED, entry)) => image.losses.settle(entry.base),
                 Some((_, entry)) => {
                     image.listed.remove(&entry.base);
+                    image.losses.settled.remove(&entry.base);
                     image.removed.insert(entry.base);
                 }
                 None => {
@@ -174,7 +217,7 @@ fn decode_entry(raw: &[u8], number: usize) -> Option<(u8, Listed)> {
     let u32_at = |at: usize| u32::from_le_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]);
     let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
     let sound = u32_at(0) == crc32fast::hash(&raw[4..]) && u32_at(28) as usize == number;
-    let kind = Some(raw[4]).filter(|kind| sound && matches!(*kind, ADDED | REMOVED))?;
+    let kind = Some(raw[4]).filter(|kind| sound && matches!(*kind, ADDED | REMOVED | LOST | SETTLED))?;
     let may_be_short = raw[5] & SHORT != 0;
     Some((kind, Listed { base: u64_at(8), capacity: u64_at(16), tag: u32_at(24), may_be_short }))
 }
@@ -189,6 +232,7 @@ pub(crate) struct Manifest {
     /// Removed, and their files could not be: the next start must still know them.
     lingering: Vec<Listed>,
     end: Option<Position>,
+    losses: Losses,
     used: usize,
     slots: usize,
     /// The folder does not have to keep the file's name yet: nothing may rely on what is in it.
@@ -196,20 +240,23 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    /// Writes a manifest of these segments, in place of what is there. `end` where that is known of the newest.
+    /// Writes a manifest of these segments, in place of what is there. `end` where that is known of the newest;
+    /// `accepted`: something is lost, on purpose.
     pub(crate) fn create(
         dir: &Path,
         storage: Arc<dyn Storage>,
         log: [u8; 16],
         listed: impl Iterator<Item = Listed>,
         end: Option<Position>,
+        accepted: bool,
     ) -> io::Result<Manifest> {
         let listed: BTreeMap<_, _> = listed.map(|entry| (entry.base, entry)).collect();
-        let content = Content { log, end, listed: &listed, removed: &[] };
-        let (file, slots) = content.replace(dir, &*storage)?;
-        let (dir, used, lingering) = (dir.to_path_buf(), listed.len(), Vec::new());
+        let losses = Losses { accepted, settled: BTreeSet::new() };
+        let content = Content { log, end, losses: &losses, listed: &listed, removed: &[] };
+        let Written { file, used, slots } = content.replace(dir, &*storage)?;
+        let (dir, lingering, is_unnamed) = (dir.to_path_buf(), Vec::new(), true);
         let mut manifest =
-            Manifest { dir, storage, log, file, listed, lingering, end, used, slots, is_unnamed: true };
+            Manifest { dir, storage, log, file, listed, lingering, end, losses, used, slots, is_unnamed };
         manifest.settle_name()?;
         Ok(manifest)
     }
@@ -218,7 +265,7 @@ impl Manifest {
     /// kernel's memory only, and segments are about to be removed by its word.
     pub(crate) fn resume(dir: &Path, storage: Arc<dyn Storage>, image: Image) -> io::Result<Manifest> {
         let file = storage.open(&manifest_path(dir))?;
-        let Image { log, listed, mut bytes, used, .. } = image;
+        let Image { log, listed, losses, mut bytes, used, .. } = image;
         let until = HEAD + used * ENTRY;
         // What was unfinished is cut off, and the log may be about to.
         bytes.iter_mut().skip(until).for_each(|byte| *byte = 0);
@@ -227,7 +274,8 @@ impl Manifest {
         file.sync()?;
         let slots = bytes.len().saturating_sub(HEAD) / ENTRY;
         let (dir, lingering, end) = (dir.to_path_buf(), Vec::new(), None);
-        Ok(Manifest { dir, storage, log, file, listed, lingering, end, used, slots, is_unnamed: false })
+        let is_unnamed = false;
+        Ok(Manifest { dir, storage, log, file, listed, lingering, end, losses, used, slots, is_unnamed })
     }
 
     /// The log is on disk up to here, in its newest segment. Not synced: an older word is as true.
@@ -264,21 +312,39 @@ impl Manifest {
         let Some(entry) = self.listed.get(&base).copied() else { return Ok(()) };
         self.put(REMOVED, &entry)?;
         self.listed.remove(&base);
+        self.losses.settled.remove(&base);
+        Ok(())
+    }
+
+    pub(crate) fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// What was accepted to be lost, and the damage in these segments, was dealt with.
+    pub(crate) fn settle(&mut self, damaged: &[Position]) -> io::Result<()> {
+        let accepted = self.losses.accepted.then_some(0);
+        let is_new = |base: &Position| !self.losses.settled.contains(base) && self.listed.contains_key(base);
+        let bases: Vec<_> = accepted.into_iter().chain(damaged.iter().copied().filter(is_new)).collect();
+        self.make_room(bases.len())?;
+        for base in bases {
+            self.put(SETTLED, &Listed::named(base))?;
+            self.losses.settle(base);
+        }
         Ok(())
     }
 
     /// The file of a removed segment could not be removed.
     pub(crate) fn linger(&mut self, base: Position) {
-        self.lingering.push(Listed { base, capacity: 0, tag: 0, may_be_short: false });
+        self.lingering.push(Listed::named(base));
     }
 
     /// Forgets the removed ones whose files are gone, of which it makes sure.
     fn rewrite(&mut self) -> io::Result<()> {
         self.storage.sync_dir(&self.dir)?;
-        let content =
-            Content { log: self.log, end: self.end, listed: &self.listed, removed: &self.lingering };
-        let (file, slots) = content.replace(&self.dir, &*self.storage)?;
-        (self.file, self.used, self.slots) = (file, self.listed.len() + self.lingering.len(), slots);
+        let Manifest { log, end, losses, listed, lingering, .. } = &*self;
+        let content = Content { log: *log, end: *end, losses, listed, removed: lingering };
+        let Written { file, used, slots } = content.replace(&self.dir, &*self.storage)?;
+        (self.file, self.used, self.slots) = (file, used, slots);
         self.is_unnamed = true;
         self.settle_name()
     }
@@ -306,21 +372,31 @@ impl Manifest {
 struct Content<'a> {
     log: [u8; 16],
     end: Option<Position>,
+    losses: &'a Losses,
     listed: &'a BTreeMap<Position, Listed>,
     removed: &'a [Listed],
 }
 
+/// A file with that, how many entries are in it, and how many it has room for.
+struct Written {
+    file: Arc<dyn StorageFile>,
+    used: usize,
+    slots: usize,
+}
+
 impl Content<'_> {
-    /// Puts a file with this in the manifest's place, synced but for its name; the file, and how many entries it has room for.
-    fn replace(&self, dir: &Path, storage: &dyn Storage) -> io::Result<(Arc<dyn StorageFile>, usize)> {
+    /// Puts a file with this in the manifest's place, synced but for its name.
+    fn replace(&self, dir: &Path, storage: &dyn Storage) -> io::Result<Written> {
         let path = dir.join(NEXT);
-        let len = (HEAD + (self.listed.len() * 4 + self.removed.len() + 64) * ENTRY).next_multiple_of(BLOCK);
+        let removed = self.removed.iter().map(|entry| (REMOVED, *entry));
+        let listed = self.listed.values().map(|entry| (ADDED, *entry));
+        let entries: Vec<_> = listed.chain(removed).chain(self.losses.entries()).collect();
+        let slots = entries.len() + self.listed.len() * 3 + 64;
+        let len = (HEAD + slots * ENTRY).next_multiple_of(BLOCK);
         let mut bytes = vec![0; len];
         bytes[..HEAD].copy_from_slice(&encode_head(self.log, self.end));
-        let removed = self.removed.iter().map(|entry| (REMOVED, entry));
-        let entries = self.listed.values().map(|entry| (ADDED, entry)).chain(removed);
-        for (n, (place, (kind, entry))) in bytes[HEAD..].chunks_exact_mut(ENTRY).zip(entries).enumerate() {
-            place.copy_from_slice(&encode_entry(kind, entry, n));
+        for (n, (place, (kind, entry))) in bytes[HEAD..].chunks_exact_mut(ENTRY).zip(&entries).enumerate() {
+            place.copy_from_slice(&encode_entry(*kind, entry, n));
         }
         let file = storage.create(&path)?;
         let written = file.write_at(&bytes, 0).and_then(|()| file.sync());
@@ -329,6 +405,6 @@ impl Content<'_> {
             return Err(error);
         }
         storage.rename(&path, &manifest_path(dir))?;
-        Ok((file, (len - HEAD) / ENTRY))
+        Ok(Written { file, used: entries.len(), slots: (len - HEAD) / ENTRY })
     }
 }

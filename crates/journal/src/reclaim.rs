@@ -11,7 +11,7 @@ use crate::cause::Cause;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::record::Entry;
-use crate::recovery::segment_entries;
+use crate::recovery::{Recovery, segment_entries};
 use crate::segment::{SegmentId, segment_path};
 use crate::shared::State;
 
@@ -83,6 +83,18 @@ impl Journal {
     /// it until nothing in it is needed any more. True the first time since the journal was opened.
     pub fn set_aside(&self, segment: SegmentId) -> bool {
         self.shared().table.at(segment.0).is_some_and(|found| found.set_aside())
+    }
+
+    /// Whatever depended on records that are lost, by `recovery`'s word, was dealt with, and on disk: the next start does not
+    /// tell of these losses again. Damage is told all the same.
+    ///
+    /// On a full disk this may get `Error::Full`: the next start then asks again.
+    pub fn settle_losses(&self, recovery: &Recovery) -> Result<(), Error> {
+        let settled = self.shared().depot.settle_losses(&recovery.damaged);
+        settled.map_err(|trouble| match trouble.full {
+            true => Error::Full(trouble.text),
+            false => Error::Failed(trouble.text),
+        })
     }
 
     /// Takes a segment out of the log for good. What the owner still needs of it must have been copied with

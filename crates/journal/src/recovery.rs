@@ -37,6 +37,11 @@ pub struct Recovery {
     pub unsynced: Vec<Damage>,
     /// The last write, cut off because it was not finished: expected after a crash, and confirmed to nobody.
     pub torn_tail: Option<Damage>,
+    /// Records may be lost that were on disk, by damage or because somebody went on without a missing file, and the owner
+    /// has not said yet that it has dealt with that: [`Journal::settle_losses`](crate::Journal::settle_losses).
+    pub has_losses: bool,
+    /// Segments with damage.
+    pub(crate) damaged: Vec<Position>,
     /// Time it took.
     pub elapsed: Duration,
 }
@@ -77,6 +82,7 @@ pub(crate) fn recover(
         }
     };
     let found = survey.found;
+    let losses = manifest.as_ref().map(|manifest| manifest.losses().clone()).unwrap_or_default();
     let depot = Depot::new(dir, storage.clone(), config, survey.log, manifest);
     for (name, len) in spares {
         if !depot.adopt(name, *len) {
@@ -94,6 +100,7 @@ pub(crate) fn recover(
     let active = found.last().map_or(0, |last| last.base);
     let (pending, current) = begin(tail, end_of_files, &table, &config);
     recovery.segments = found.len() as u64;
+    recovery.has_losses = losses.are_new(&recovery.damaged);
     recovery.elapsed = started.elapsed();
     let dir = dir.to_path_buf();
     let beginning = Beginning { config, dir, storage, depot, table, pending, active, lock };
@@ -117,13 +124,13 @@ fn manifest(
 ) -> io::Result<Manifest> {
     let Some(image) = survey.manifest.take() else {
         let listed = || survey.found.iter().map(Found::listed);
-        return match Manifest::create(dir, storage.clone(), survey.log, listed(), None) {
+        return match Manifest::create(dir, storage.clone(), survey.log, listed(), None, false) {
             // A journal of format 1 that filled the disk: its spare file has room for this.
             Err(error) if is_full(&error) && !spares.is_empty() => {
                 for (name, _) in spares.drain(..) {
                     storage.remove(&dir.join(name))?;
                 }
-                Manifest::create(dir, storage.clone(), survey.log, listed(), None)
+                Manifest::create(dir, storage.clone(), survey.log, listed(), None, false)
             }
             made => made,
         };
@@ -245,6 +252,7 @@ impl Replay<'_> {
 
     fn report(&mut self, found: &Found, done: Scanned, last: bool, sound: bool) {
         let recovery = &mut self.recovery;
+        let before = recovery.damages.len();
         let damage = |offset, length, what: &str| Damage {
             file: found.path.clone(),
             offset,
@@ -266,6 +274,9 @@ impl Replay<'_> {
             Some(torn) if last && sound => recovery.torn_tail = Some(torn),
             torn if was_torn => recovery.unsynced.extend(torn),
             torn => recovery.damages.extend(torn),
+        }
+        if recovery.damages.len() > before {
+            recovery.damaged.push(found.base);
         }
     }
 

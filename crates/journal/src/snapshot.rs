@@ -89,7 +89,7 @@ impl Snapshot<'_> {
         // Else it is where the next segment was to begin.
         let is_in_last = segments.last().is_some_and(|last| self.end < last.base + last.capacity);
         let end = is_in_last.then_some(self.end);
-        let manifest = Manifest::create(dir, storage.clone(), shared.depot.log(), listed, end);
+        let manifest = Manifest::create(dir, storage.clone(), shared.depot.log(), listed, end, false);
         manifest.map_err(Error::io("write", &manifest_path(dir)))?;
         Ok(copied)
     }

@@ -9,6 +9,7 @@
 //! Sessions keep what they were told and compare [`Access::generation`], one atomic load, to learn
 //! that something changed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,6 +53,14 @@ pub struct Access {
     loopback_users: RwLock<Vec<String>>,
 }
 
+/// The vhosts that definitions name.
+pub(crate) struct Named {
+    /// Their names by number.
+    pub(crate) vhosts: BTreeMap<u64, String>,
+    /// The number the next one would get.
+    pub(crate) next: u64,
+}
+
 impl Access {
     /// Opens the definitions file, creating it when there is none (its folder must exist).
     ///
@@ -68,36 +77,23 @@ impl Access {
         })
     }
 
-    /// The same for a file that is there; `None` where there is none, or an empty one, which is not touched.
+    /// The vhosts in a file that is there, which is not changed, and is closed again.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_existing(path: &Path) -> Result<Option<Access>, AccessError> {
-        let is_there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
-        if is_there { Access::open(path).map(Some) } else { Ok(None) }
+    pub(crate) fn look(path: &Path) -> Result<Named, AccessError> {
+        let image = Store::look(path)?;
+        let vhosts = image.vhosts.into_values().map(|vhost| (vhost.id.0, vhost.name)).collect();
+        Ok(Named { vhosts, next: image.next_vhost })
     }
 
-    /// Makes a file with these vhosts, by number, and without any user.
+    /// Makes a file with these vhosts, by number, without any user, and with the number that the next vhost gets; whole or
+    /// not at all.
     ///
     /// # Errors
-    /// [`AccessError::VhostExists`] for a name that stands there twice; as [`open`](Self::open).
-    pub fn begin_with(path: &Path, vhosts: &[(u64, String)]) -> Result<Access, AccessError> {
-        let access = Access::open(path)?;
-        access.change(|image| {
-            let mut changes = Vec::with_capacity(vhosts.len());
-            for (number, name) in vhosts {
-                vhosts::refuse_existing(image, name)?;
-                changes.push(Change::PutVhost(VhostRecord {
-                    id: VhostId(*number),
-                    name: name.clone(),
-                    description: String::new(),
-                    tags: Vec::new(),
-                    tracing: false,
-                }));
-            }
-            Ok((changes, ()))
-        })?;
-        Ok(access)
+    /// [`AccessError::VhostExists`] for a name that stands there twice; [`AccessError::Store`].
+    pub(crate) fn begin_with(path: &Path, vhosts: &[(u64, String)], next: u64) -> Result<(), AccessError> {
+        Definitions::of_vhosts(path, vhosts, next)?.write_to(path)
     }
 
     /// All definitions as they are on disk now.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
-    TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    TableError, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 
@@ -80,9 +80,19 @@ impl Store {
         Ok((store, image))
     }
 
+    /// Reads everything in a file that is there, and changes no byte of it.
+    pub(super) fn look(path: &Path) -> Result<Image, AccessError> {
+        let store = Store { database: examine(path)?, path: path.to_owned() };
+        store.load()
+    }
+
     /// Makes `changes` durable, all or none.
     pub(super) fn commit(&self, changes: &[Change]) -> Result<(), AccessError> {
-        self.write(changes).map_err(|source| self.error("write", source))
+        self.write(changes).map_err(|source| AccessError::Store {
+            attempted: "write",
+            path: self.path.clone(),
+            source: Box::new(source),
+        })
     }
 
     fn write(&self, changes: &[Change]) -> Result<(), redb::Error> {
@@ -130,13 +140,13 @@ impl Store {
     /// Everything in the file, as of now.
     pub(super) fn copy(&self) -> Result<Definitions, AccessError> {
         let mut records = Vec::new();
-        let next_vhost = self.read_all(&mut records).map_err(|source| self.error("read", source))?;
+        let next_vhost = self.read_all(&mut records).map_err(|source| read_error(&self.path, source))?;
         Ok(Definitions { path: self.path.clone(), records, next_vhost })
     }
 
     fn load(&self) -> Result<Image, AccessError> {
         let mut records = Vec::new();
-        let read = self.read_all(&mut records).map_err(|source| self.error("read", source))?;
+        let read = self.read_all(&mut records).map_err(|source| read_error(&self.path, source))?;
         let mut image = Image { next_vhost: read, ..Image::default() };
         for record in records {
             image.apply(record.decode().map_err(|what| self.damaged(what))?);
@@ -165,10 +175,6 @@ impl Store {
         Ok(next)
     }
 
-    fn error(&self, attempted: &'static str, source: redb::Error) -> AccessError {
-        AccessError::Store { attempted, path: self.path.clone(), source: Box::new(source) }
-    }
-
     fn damaged(&self, what: String) -> AccessError {
         AccessError::Damaged { path: self.path.clone(), what }
     }
@@ -183,6 +189,27 @@ pub(crate) struct Definitions {
 }
 
 impl Definitions {
+    /// Nothing but these vhosts, by number, and the number that the next one gets.
+    ///
+    /// # Errors
+    /// [`AccessError::VhostExists`] for a name that stands there twice.
+    pub(super) fn of_vhosts(
+        path: &Path,
+        vhosts: &[(u64, String)],
+        next_vhost: u64,
+    ) -> Result<Definitions, AccessError> {
+        let mut records = Vec::with_capacity(vhosts.len());
+        for (n, (number, name)) in vhosts.iter().enumerate() {
+            if vhosts.iter().take(n).any(|(_, before)| before == name) {
+                return Err(AccessError::VhostExists(name.clone()));
+            }
+            let stored = StoredVhost { id: *number, description: String::new(), tags: Vec::new() };
+            let json = encode(&stored).map_err(|source| read_error(path, source))?;
+            records.push(Record::Vhost(name.clone(), json));
+        }
+        Ok(Definitions { path: path.to_owned(), records, next_vhost })
+    }
+
     /// The vhosts' names and numbers.
     pub(crate) fn vhosts(&self) -> Result<Vec<(String, u64)>, AccessError> {
         let mut vhosts = Vec::new();
@@ -350,22 +377,17 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Reads the format and checks every page, without changing a byte of the file.
+/// Reads the format and checks every page, without changing a byte of the file; the copy that was checked.
 ///
 /// redb trusts a file that was closed and panics over a damaged one, unless its check is asked for; the check
 /// writes, as does the repair of a file that was not closed. So both are done on a copy in memory first.
 /// Definitions are few, and the copy is small.
-fn examine(path: &Path) -> Result<(), AccessError> {
-    let read_error = |source: redb::Error| AccessError::Store {
-        attempted: "read",
-        path: path.to_owned(),
-        source: Box::new(source),
-    };
+fn examine(path: &Path) -> Result<Database, AccessError> {
     let copy = copy_in_memory(path)?;
     let opened = Builder::new().set_check_integrity_on_open(true).create_with_backend(copy);
     let database = opened.map_err(|error| open_error(path, error))?;
-    match read_format(&database).map_err(read_error)? {
-        Some(FORMAT) => Ok(()),
+    match read_format(&database).map_err(|source| read_error(path, source))? {
+        Some(FORMAT) => Ok(database),
         Some(found) if found > FORMAT => {
             Err(AccessError::NewerFormat { path: path.to_owned(), found, supported: FORMAT })
         }
@@ -375,20 +397,19 @@ fn examine(path: &Path) -> Result<(), AccessError> {
 
 /// The file's bytes, read while nobody writes them.
 fn copy_in_memory(path: &Path) -> Result<InMemoryBackend, AccessError> {
-    let read_error = |source: std::io::Error| AccessError::Store {
-        attempted: "read",
+    let refused = |source: std::io::Error| AccessError::Store {
+        attempted: "open",
         path: path.to_owned(),
         source: Box::new(source.into()),
     };
-    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).map_err(read_error)?;
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).map_err(refused)?;
     let file = FileBackend::new(file).map_err(|error| open_error(path, error))?;
-    let everything = (Bound::Unbounded, Bound::Unbounded);
-    match file.try_lock_range(everything.0, everything.1) {
+    match file.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
         Ok(true) => {}
         Ok(false) => return Err(AccessError::InUse { path: path.to_owned() }),
         Err(error) => return Err(open_error(path, DatabaseError::Storage(error.into()))),
     }
-    let bytes = std::fs::read(path).map_err(read_error)?;
+    let bytes = std::fs::read(path).map_err(refused)?;
     let backend = InMemoryBackend::new();
     let filled = backend.set_len(bytes.len() as u64).and_then(|()| backend.write(0, &bytes));
     filled.map_err(|error| open_error(path, DatabaseError::Storage(error.into())))?;
@@ -410,11 +431,26 @@ fn read_format(database: &impl ReadableDatabase) -> Result<Option<u64>, redb::Er
 fn open_error(path: &Path, error: DatabaseError) -> AccessError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => AccessError::InUse { path: path.to_owned() },
-        DatabaseError::Storage(StorageError::Corrupted(what)) => {
-            AccessError::Damaged { path: path.to_owned(), what }
-        }
-        error => {
-            AccessError::Store { attempted: "open", path: path.to_owned(), source: Box::new(error.into()) }
-        }
+        error => told_apart("open", path, error.into()),
     }
+}
+
+fn read_error(path: &Path, source: redb::Error) -> AccessError {
+    told_apart("read", path, source)
+}
+
+/// Damage, or a refusal of the system, which says nothing of what is in the file.
+fn told_apart(attempted: &'static str, path: &Path, source: redb::Error) -> AccessError {
+    let what = match &source {
+        redb::Error::Corrupted(what) => what.clone(),
+        // How redb tells of a file that is none of its own, or was cut short.
+        redb::Error::Io(error)
+            if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+        {
+            error.to_string()
+        }
+        redb::Error::UpgradeRequired(_) | redb::Error::RepairAborted => source.to_string(),
+        _ => return AccessError::Store { attempted, path: path.to_owned(), source: Box::new(source) },
+    };
+    AccessError::Damaged { path: path.to_owned(), what }
 }

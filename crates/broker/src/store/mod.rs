@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
-use journal::{Appended, Cause, Journal, Position};
+use journal::{Appended, Cause, Journal, Position, SegmentId};
 use parking_lot::Mutex;
 use sched::fault;
 use smallvec::SmallVec;
@@ -175,6 +175,14 @@ impl Store {
     pub(crate) fn define(&self, record: &Record) -> Result<(u64, u32), journal::Error> {
         let (kind, index) = record.encode();
         let appended = self.log.append(journal::Record { kind, index: &index, body: &[] })?;
+        Ok((appended.position, appended.size))
+    }
+
+    /// The same for a definition that is lost, and that others name.
+    pub(crate) fn define_again(&self, id: u64, record: &Record) -> Result<(u64, u32), journal::Error> {
+        let (kind, index) = record.encode();
+        let copy = journal::Record { kind, index: &index, body: &[] };
+        let appended = self.log.append_copy(SegmentId::at(id), id, copy)?;
         Ok((appended.position, appended.size))
     }
 

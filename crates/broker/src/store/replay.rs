@@ -32,6 +32,8 @@ pub(crate) struct Replay {
     /// Copies whose originals are gone stand late in the log, out of order.
     moved: HashMap<u64, Held<MessageRecord>>,
     pub(crate) dead: Vec<Dead>,
+    /// Definitions whose deletion is told.
+    pub(crate) deleted: HashSet<u64>,
     /// What the last stop told of deliveries, by queue and message.
     delivered: HashSet<(u64, u64)>,
     /// The last record says that the stop was in good order.
@@ -54,6 +56,7 @@ impl Replay {
             Record::Stopped => self.stopped = true,
             Record::Started => self.delivered.clear(),
             Record::Deleted { id } => {
+                self.deleted.insert(id);
                 if let Some(gone) = self.definitions.remove(&id) {
                     self.dead.push(Dead { id, position: gone.position, size: gone.size });
                 }

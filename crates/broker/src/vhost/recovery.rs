@@ -2,9 +2,10 @@
 //!
 //! Replay is deterministic and reads no message bodies: it gathers definitions and the messages that nobody
 //! acknowledged, then builds exchanges, queues and bindings from them. What names something that is gone (a message
-//! for a deleted queue, a binding to one) is dropped and its record released.
+//! for a deleted queue, a binding to one) is dropped and its record released. Where the log has lost records that were on
+//! disk, a queue may be gone because its declaration is: then another one stands in for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -91,7 +92,14 @@ impl Vhost {
         let vhost =
             Vhost::around(name, Store::new((log, pages), ledger, waiters, around.segment_bytes), around);
         let deliveries = replay.take_deliveries();
+        if recovery.has_losses {
+            let lost = lost_queues(&messages, &replay);
+            vhost.stand_in(lost, &mut replay.definitions)?;
+        }
         vhost.rebuild(replay.definitions, messages, &deliveries);
+        if recovery.has_losses {
+            vhost.settle_losses(&recovery)?;
+        }
         if deliveries.are_known() {
             vhost.store().note_start()?;
         }
@@ -121,6 +129,45 @@ impl Vhost {
             replies: RwLock::default(),
             next_transient: AtomicU64::new(TRANSIENT_IDS),
         })
+    }
+
+    /// Declares queues whose declaration is lost, so that their messages and bindings are not lost with it. They get names
+    /// of our making: what they were called stood in the declaration.
+    fn stand_in(
+        &self,
+        lost: BTreeMap<u64, u64>,
+        definitions: &mut BTreeMap<u64, Held<Record>>,
+    ) -> Result<(), journal::Error> {
+        let mut taken: HashSet<String> = definitions.values().filter_map(queue_name).collect();
+        for (id, messages) in lost {
+            let names = std::iter::once(format!("recovered-{id}"))
+                .chain((2..).map(|n: u32| format!("recovered-{id}-{n}")));
+            let Some(name) = names.into_iter().find(|name| taken.insert(name.clone())) else { continue };
+            tracing::error!(
+                vhost = %self.name,
+                queue = name,
+                messages,
+                "a queue's declaration is lost, its name and arguments with it: its messages are in this one"
+            );
+            let record = Record::Queue { name, auto_delete: false, arguments: FieldTable::default() };
+            let (position, size) = self.store().define_again(id, &record)?;
+            definitions.insert(id, Held { id, position, size, what: record });
+        }
+        Ok(())
+    }
+
+    /// Once what stands in for what is lost is on disk, later starts need not look for it. They could be wrong: a queue may
+    /// be deleted until then, and the word of that be gone.
+    fn settle_losses(&self, recovery: &journal::Recovery) -> Result<(), journal::Error> {
+        let log = &self.store().log;
+        log.sync()?;
+        match log.settle_losses(recovery) {
+            Err(journal::Error::Full(why)) => {
+                tracing::warn!(vhost = %self.name, why, "the next start looks for lost declarations again");
+                Ok(())
+            }
+            settled => settled,
+        }
     }
 
     fn rebuild(
@@ -286,6 +333,24 @@ impl Vhost {
             queue.rearm(&mut effects);
         }
         self.carry_out(&mut effects);
+    }
+}
+
+/// Queues that messages are in and the log says nothing of, neither that they were declared nor that they were deleted;
+/// and how many messages each has.
+fn lost_queues(messages: &[Held<MessageRecord>], replay: &Replay) -> BTreeMap<u64, u64> {
+    let is_known = |id: &u64| replay.definitions.contains_key(id) || replay.deleted.contains(id);
+    let mut lost = BTreeMap::new();
+    for id in messages.iter().flat_map(|held| &held.what.queues).filter(|id| !is_known(id)) {
+        *lost.entry(*id).or_default() += 1;
+    }
+    lost
+}
+
+fn queue_name(definition: &Held<Record>) -> Option<String> {
+    match &definition.what {
+        Record::Queue { name, .. } => Some(name.clone()),
+        _ => None,
     }
 }
 
