@@ -9,9 +9,11 @@ use std::task::Waker;
 
 use crate::clock::now_ms;
 use crate::node::{Node, NodeError};
+use crate::queue::deletion::Condition;
 use crate::session::pipe::Pipe;
 use crate::settings::Settings;
-use crate::vhost::Spawn;
+use crate::vhost::recovery::STAND_IN;
+use crate::vhost::{Spawn, Vhost};
 
 /// A node. Clones are the same one.
 #[derive(Clone)]
@@ -72,6 +74,16 @@ impl SimulatedNode {
     /// Damaged places found as the logs were opened.
     pub fn damages(&self) -> u64 {
         self.0.damages()
+    }
+
+    /// Deletes the queues that stand in for ones whose declaration is lost; how many messages they had.
+    pub fn delete_stand_ins(&self) -> u64 {
+        let asked = Condition::Asked { if_unused: false, if_empty: false };
+        let delete = |vhost: Arc<Vhost>| -> u64 {
+            let stand_ins = vhost.queues().into_iter().filter(|queue| queue.name.starts_with(STAND_IN));
+            stand_ins.filter_map(|queue| vhost.delete_queue(&queue, asked).ok()).sum()
+        };
+        self.0.vhosts().into_iter().map(delete).sum()
     }
 
     /// Segments of all logs, and bytes of live records in them.

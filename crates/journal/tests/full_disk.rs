@@ -217,10 +217,42 @@ fn a_lack_of_descriptors_passes_like_a_lack_of_space() {
     owner.verify(&contents);
 }
 
+/// Processor time of this process so far, in hundredths of a second. Each test has a process of its own (nextest).
+fn processor_time() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("read");
+    let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
+/// The log's thread sleeps while there is nothing that it can do.
+fn assert_sleeps(what: &str) {
+    let before = processor_time();
+    std::thread::sleep(Duration::from_millis(2500));
+    let took = processor_time() - before;
+    assert!(took < 50, "{what}: {took} ticks of 250");
+}
+
+#[test]
+fn waiting_costs_no_processor_time() {
+    let disk = FaultyStorage::new();
+    let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
+    owner.publish(b"index", &body(1, 700)).expect("taken");
+    owner.journal.sync().expect("syncs");
+    // Over the moment at which the manifest is told how far the log is.
+    assert_sleeps("nothing to do");
+    disk.limit(Some(disk.used()));
+    // This is written, and due to be synced; what follows needs a segment of its own, and is taken before the disk is
+    // found full.
+    owner.publish(b"index", &body(2, 700)).expect("taken");
+    std::thread::sleep(Duration::from_millis(100));
+    owner.publish(b"index", &body(2, 100_000)).expect("taken");
+    assert!(owner.journal.sync().is_err(), "no room");
+    assert_sleeps("no room for what was taken");
+}
+
 #[test]
 fn scratch_files_of_two_earlier_lives_go_together() {
     let scratch = Config { durable: false, ..small() };
-    let disk = FaultyStorage::new();
     let write = |disk: &FaultyStorage| {
         let (journal, _) = open(disk, scratch).expect("opens");
         for n in 0..60 {
@@ -228,13 +260,13 @@ fn scratch_files_of_two_earlier_lives_go_together() {
         }
         journal.sync().expect("syncs");
     };
-    write(&disk);
-    let old = segments(&disk).into_iter().nth(1).expect("a second segment");
-    let bytes = disk.bytes(&old).expect("there");
-    write(&disk);
-    // As a power cut leaves them that takes the word of a removal.
-    disk.put(&old, bytes);
-    write(&disk);
+    let (earlier, later) = (FaultyStorage::new(), FaultyStorage::new());
+    write(&earlier);
+    write(&later);
+    // As a power cut leaves them that takes the word of a removal, when all else of the earlier life was gone before.
+    let old = segments(&earlier).into_iter().nth(1).expect("a second segment");
+    later.put(&old, earlier.bytes(&old).expect("there"));
+    write(&later);
 }
 
 /// Publishes and acknowledges over many segments, with reclaims, while the openings from the `nth` on fail so many times.

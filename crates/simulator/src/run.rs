@@ -450,6 +450,8 @@ impl Driver {
             self.desks[0].tell(Order::Do(Work::Purge(queue)));
         }
         self.rest(0);
+        // Where a flip hit a declaration, its messages are in a queue that nobody asked for.
+        self.node.as_ref().map(SimulatedNode::delete_stand_ins);
         self.world.model.lock().end_round();
         // What was taken before the disk was found full is written first, and goes then: some segments at a time.
         let is_full = |driver: &Driver| driver.node.as_ref().is_some_and(SimulatedNode::is_full);
@@ -538,6 +540,8 @@ impl Driver {
             self.desks[0].tell(Order::Do(Work::Purge(queue)));
         }
         self.rest(0);
+        // Where a flip hit a declaration, its messages are in a queue that nobody asked for.
+        self.node.as_ref().map(SimulatedNode::delete_stand_ins);
         self.world.model.lock().end_round();
         self.cure();
         let (segments, live) = self.node.as_ref().map_or((0, 0), SimulatedNode::log_size);

@@ -48,6 +48,9 @@ pub(crate) struct Surroundings {
 /// Called with the vhost's name and what its log's thread says; never with [`Event::Durable`].
 pub(crate) type DiskListener = Arc<dyn Fn(&str, &Event) + Send + Sync>;
 
+/// How the names begin of queues that stand in for ones whose declaration is lost.
+pub(crate) const STAND_IN: &str = "recovered-";
+
 impl Vhost {
     /// Opens the vhost in `folder`, created when missing. Blocks while the log is read.
     pub(crate) fn open(
@@ -140,8 +143,10 @@ impl Vhost {
     ) -> Result<(), journal::Error> {
         let mut taken: HashSet<String> = definitions.values().filter_map(queue_name).collect();
         for (id, messages) in lost {
-            let names = std::iter::once(format!("recovered-{id}"))
-                .chain((2..).map(|n: u32| format!("recovered-{id}-{n}")));
+            let names = (1..).map(|n: u32| match n {
+                1 => format!("{STAND_IN}{id}"),
+                n => format!("{STAND_IN}{id}-{n}"),
+            });
             let Some(name) = names.into_iter().find(|name| taken.insert(name.clone())) else { continue };
             tracing::error!(
                 vhost = %self.name,
