@@ -352,7 +352,7 @@ fn the_power_may_fail_at_any_step_of_a_segments_coming_and_going() {
     let mut steps = 0;
     loop {
         let mut reached = true;
-        for seed in 0..4 {
+        for seed in 0..2 {
             let disk = FaultyStorage::new();
             let cut = Cut::after(&disk, steps);
             let (contents, kept, gone) = Default::default();

@@ -348,6 +348,11 @@ impl Model {
                 hold.standing = Standing::May;
             }
         }
+        // Nor does it say anything of a transaction whether a copy of it is still there.
+        for commit in self.commits.values_mut() {
+            commit.put.retain(|(of, _)| *of != queue);
+            commit.acked.retain(|(of, _)| *of != queue);
+        }
     }
 
     /// A queue is there, or no longer.
@@ -402,12 +407,10 @@ impl Model {
         if orderly {
             self.firm = now;
         }
+        silent.iter().for_each(|queue| self.doubt(*queue));
         let commits = std::mem::take(&mut self.commits);
         self.torn = commits.values().filter_map(|commit| self.to_judge(commit)).collect();
         self.found.clear();
-        for queue in silent {
-            self.doubt(*queue);
-        }
         for (number, queue) in self.queues.iter_mut().enumerate() {
             let unsure =
                 !orderly && (queue.shaky || queue.renewed || queue.deleted || queue.since >= self.firm);

@@ -11,7 +11,7 @@ use simulator::shrink::sort;
 /// The first rounds of a seed: a debug build is slow.
 fn short(seed: u64) -> Plan {
     let mut plan = Plan::new(seed);
-    plan.rounds.truncate(5);
+    plan.rounds.truncate(2);
     plan
 }
 
