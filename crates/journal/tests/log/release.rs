@@ -1,11 +1,8 @@
 //! What a retirement waits for: readers that hold a segment in place, and whatever took the place of its records.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-mod support;
-
+use crate::support::{ACK, MESSAGE, Owner, body, silent, small};
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Cause, Error, Position, Record, SegmentId};
-use support::{ACK, MESSAGE, Owner, body, silent, small};
 
 /// An owner with one message in a sealed segment in which nothing else lives: it, its size, the segment.
 fn one_message() -> (FaultyStorage, Owner, Position, u32, SegmentId) {
@@ -45,7 +42,9 @@ fn a_segment_stays_until_its_last_reader_is_done() {
     let (first, second) = (owner.journal.pin(&places), owner.journal.pin(&places));
     drop(first);
     assert!(matches!(owner.journal.retire(segment), Err(Error::Pinned(_))));
-    second.read_many(&places[..1], &mut |_, body| assert_eq!(body.expect("there"), support::body(1, 300)));
+    second.read_many(&places[..1], &mut |_, body| {
+        assert_eq!(body.expect("there"), crate::support::body(1, 300))
+    });
     drop(second);
     owner.journal.retire(segment).expect("nobody reads it");
 }

@@ -1,13 +1,10 @@
 //! Groups are there as a whole or not at all, and what a power cut tore is told from damage.
-#![allow(clippy::expect_used, clippy::panic)]
-
-mod support;
 
 use std::collections::BTreeSet;
 
+use crate::support::{MESSAGE, body, open, segments, silent};
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Config, Error, GROUP_MAX, Group, Journal, Position, Record};
-use support::{MESSAGE, body, open, segments, silent};
 
 fn roomy() -> Config {
     Config { segment_bytes: 256 << 10, ..Config::default() }
@@ -15,7 +12,7 @@ fn roomy() -> Config {
 
 fn opened(disk: &FaultyStorage) -> (Journal, journal::Recovery, Vec<Position>) {
     let mut shown = Vec::new();
-    let dir = std::path::Path::new(support::DIR);
+    let dir = std::path::Path::new(crate::support::DIR);
     let storage = std::sync::Arc::new(disk.clone());
     let (journal, recovery) =
         Journal::open(dir, storage, roomy(), &mut |entry| shown.push(entry.id), silent()).expect("opens");

@@ -1,5 +1,4 @@
 //! A small owner of a journal, as the broker is one: messages, acknowledgements, reclaim by the book.
-#![allow(dead_code, clippy::expect_used, clippy::panic)]
 
 pub(crate) mod cut;
 

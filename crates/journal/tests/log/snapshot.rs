@@ -1,7 +1,4 @@
 //! Copies of a log that goes on: each opens by itself, with what was in the log when it was asked for, for good.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -9,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::support::cut::Cut;
+use crate::support::{DIR, MESSAGE, Owner, body, silent, small};
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Config, DiskStorage, Error, Journal, Position, Record, Storage};
-use support::cut::Cut;
-use support::{DIR, MESSAGE, Owner, body, silent, small};
 
 const COPY: &str = "/copy";
 

@@ -1,7 +1,4 @@
 //! On the real disk: many threads at once, restarts, the lock.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::{ACK, Listener, MESSAGE, body, ids, silent};
 use journal::{Config, DiskStorage, Entry, Error, Event, Journal, Position, Record, Recovery};
-use support::{ACK, Listener, MESSAGE, body, ids, silent};
 
 fn open(dir: &Path, config: Config, listener: Listener) -> Result<(Journal, Recovery, u64), Error> {
     let mut count = 0;

@@ -1,13 +1,10 @@
 //! The store stays in proportion to what lives in it, whatever the traffic, at a bounded cost in copies.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::support::{MESSAGE, Owner, body, open, silent, small};
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Config, Group, Position, Record};
-use support::{MESSAGE, Owner, body, open, silent, small};
 
 const SEGMENT: u64 = 16 << 10;
 

@@ -1,17 +1,14 @@
 //! Segments that must be there and are not, that do not belong, and a log cut off at every step of coming and going.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::support::cut::Cut;
+use crate::support::{DIR, Owner, base_of, body, segments, silent, small};
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Error, Journal, Position, State, Storage};
-use support::cut::Cut;
-use support::{DIR, Owner, base_of, body, segments, silent, small};
 
 const MANIFEST: &str = "/j/manifest";
 
@@ -246,7 +243,7 @@ fn what_is_known_of_the_end_is_told_without_a_stop_too() {
     publish_many(&mut owner, &mut contents, 10..12);
     owner.journal.sync().expect("syncs");
     let end = disk.bytes(Path::new(MANIFEST)).expect("there")[32..48].to_vec();
-    support::until(|| disk.bytes(Path::new(MANIFEST)).expect("there")[32..48] != end);
+    crate::support::until(|| disk.bytes(Path::new(MANIFEST)).expect("there")[32..48] != end);
     let killed = disk.crash(Crash::Process);
     drop(Owner::open(&copy(&killed), small(), silent()).expect("opens"));
     killed.put(&newest, older);
@@ -311,7 +308,7 @@ fn a_newer_manifest_is_refused() {
     let (disk, _) = written(10);
     let mut bytes = disk.bytes(Path::new(MANIFEST)).expect("there");
     bytes[8] += 1;
-    let crc = support::crc32(&[&bytes[..12], &bytes[16..32], &[0; 32]].concat());
+    let crc = crate::support::crc32(&[&bytes[..12], &bytes[16..32], &[0; 32]].concat());
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     disk.put(Path::new(MANIFEST), bytes);
     assert!(matches!(refusal(&disk), Error::NewerFormat { .. }));

@@ -1,15 +1,12 @@
 //! No space, and syncs that fail: said so, nothing lost, nothing confirmed that is not stored.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use crate::support::{ACK, Listener, MESSAGE, Owner, body, open, segments, silent, small};
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Config, Error, Event, Record, State};
-use support::{ACK, Listener, MESSAGE, Owner, body, open, segments, silent, small};
 
 fn listened() -> (Listener, Receiver<Event>) {
     let (tell, told) = channel();

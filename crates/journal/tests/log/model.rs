@@ -1,16 +1,13 @@
 //! Random histories with crashes against a model: what was durable is there, what was durably acked is not.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::support::{Owner, base_of, body, segments, silent, small};
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Config, Error, Position};
 use proptest::prelude::*;
-use support::{Owner, base_of, body, segments, silent, small};
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -1,15 +1,12 @@
 //! Bytes that are not what was written: reported with file and offset, everything else served.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::support::{DIR, Owner, base_of, body, crc32, forget_end, open, segments, silent, small};
 use journal::fault::{Crash, FaultyStorage};
 use journal::{Damage, Error, FORMAT_VERSION, Journal, Position, Storage};
-use support::{DIR, Owner, base_of, body, crc32, forget_end, open, segments, silent, small};
 
 type Contents = HashMap<Position, (Vec<u8>, Vec<u8>)>;
 
