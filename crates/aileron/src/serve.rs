@@ -6,7 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use broker::{Broker, Settings, StartError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -69,6 +69,11 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     let system = |source| ServeError::System { attempted: "listen for signals", source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    for (kind, name) in PASSED_OVER {
+        let passed_over = signal(kind())
+            .map_err(|source| ServeError::System { attempted: "listen for signals", source })?;
+        tokio::spawn(pass_over(passed_over, name));
+    }
     let broker = tokio::select! {
         started = Broker::start(settings) => started?,
         _ = interrupt.recv() => return Ok(()),
@@ -94,6 +99,19 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     // The socket goes with its task.
     let _ = control.await;
     Ok(())
+}
+
+/// Signals that would end the process, sent by whoever is used to daemons that reload or rotate by them.
+const PASSED_OVER: [(fn() -> SignalKind, &str); 3] = [
+    (SignalKind::hangup, "SIGHUP"),
+    (SignalKind::user_defined1, "SIGUSR1"),
+    (SignalKind::user_defined2, "SIGUSR2"),
+];
+
+async fn pass_over(mut signal: Signal, name: &'static str) {
+    while signal.recv().await.is_some() {
+        tracing::info!(signal = name, "passed over: the configuration is read at a start only");
+    }
 }
 
 fn log_to_stderr(level: &str) {

@@ -11,11 +11,9 @@ use crate::node::{Node, NodeError};
 use crate::settings::Settings;
 use crate::vhost::Spawn;
 
-/// Time that connections have to say goodbye at a shutdown.
-const GOODBYE_TIME: Duration = Duration::from_secs(5);
-/// The same where another host waits to take over. A client that is late has been told all the same, and what it
-/// sends is not looked at any more.
-const HANDOVER_TIME: Duration = Duration::from_secs(2);
+/// Time that connections have to say goodbye at a shutdown, or where another host waits to take over. A client that is
+/// late has been told all the same, and what it sends is not looked at any more; many read only when they want something.
+const GOODBYE_TIME: Duration = Duration::from_secs(1);
 
 /// A running broker. Cloning gives another handle to the same.
 #[derive(Clone)]
@@ -93,7 +91,7 @@ impl Broker {
     /// have had their time.
     pub async fn stand_by(&self, reason: &str) {
         self.suspend_listeners().await;
-        self.node.part_with_clients(reason, HANDOVER_TIME).await;
+        self.node.part_with_clients(reason, GOODBYE_TIME).await;
     }
 
     /// Protocol and address of each listener.
@@ -115,8 +113,9 @@ impl Broker {
         self.node.stop.notified().await;
     }
 
-    /// Closes all connections (clients are told), then all logs.
+    /// Lets nobody in any more, closes all connections (clients are told), then all logs.
     pub async fn shutdown(&self) {
+        self.suspend_listeners().await;
         self.node.shut_down(GOODBYE_TIME).await;
     }
 }

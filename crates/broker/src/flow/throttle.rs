@@ -60,6 +60,7 @@ impl Throttle {
         self.met.is_some()
     }
 
+    #[cfg(any(test, feature = "simulated"))]
     pub(crate) fn is_blocked(&self) -> bool {
         self.blocked
     }

@@ -30,6 +30,9 @@ pub(super) enum Phase {
     Gone,
 }
 
+/// Bytes of the largest frame whatever was agreed: RabbitMQ's largest message.
+const LARGEST_FRAME: u32 = 128 << 20;
+
 /// What RabbitMQ states, and what we honour.
 const CAPABILITIES: [&str; 9] = [
     "publisher_confirms",
@@ -90,6 +93,7 @@ impl Session {
                 self.release_all();
                 self.send(0, &Method::ConnectionCloseOk);
                 self.phase = Phase::Gone;
+                self.is_answered = true;
                 Ok(())
             }
             (Phase::StartOk, Method::ConnectionStartOk(start)) => {
@@ -170,8 +174,8 @@ impl Session {
         let settings = &self.node.settings;
         let fits = |asked: u32, offered: u32| offered == 0 || (asked != 0 && asked <= offered);
         let channel_max_fits = fits(u32::from(tune.channel_max), u32::from(settings.channel_max));
-        let frame_max_fits =
-            fits(tune.frame_max, settings.frame_max) && tune.frame_max >= amqp::frame::MIN_FRAME_SIZE;
+        let frame_max_fits = fits(tune.frame_max, settings.frame_max)
+            && (tune.frame_max == 0 || tune.frame_max >= amqp::frame::MIN_FRAME_SIZE);
         if !channel_max_fits || !frame_max_fits {
             tracing::warn!(
                 connection = %self.card.name,
@@ -183,7 +187,7 @@ impl Session {
             return;
         }
         self.channel_max = tune.channel_max;
-        self.frame_max = tune.frame_max;
+        self.frame_max = limit_of(tune.frame_max);
         self.heartbeat = tune.heartbeat;
         self.card.channel_max.store(tune.channel_max, Ordering::Relaxed);
         self.card.frame_max.store(tune.frame_max, Ordering::Relaxed);
@@ -219,6 +223,11 @@ impl Session {
             _ => self.phase = Phase::Gone,
         }
     }
+}
+
+/// The largest frame that is taken, where 0 asks for no limit: a client must not make the broker gather what it likes.
+pub(super) fn limit_of(frame_max: u32) -> u32 {
+    if frame_max == 0 { LARGEST_FRAME } else { frame_max.min(LARGEST_FRAME) }
 }
 
 fn unexpected(state: &str) -> Failure {

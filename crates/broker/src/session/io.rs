@@ -25,8 +25,11 @@ use crate::node::Node;
 
 /// Bytes read at a time at the most.
 const READ_BYTES: usize = 256 * 1024;
-/// How long a client has for its answer to our `connection.close`.
+/// How long a client has for its answer to our `connection.close`, and to close its end once all is said.
 const CLOSING_TIME: Duration = Duration::from_secs(10);
+/// A client that seems silent is listened to for so much longer: what it sent may not have been looked at, where it is
+/// the broker that was slow (a machine that was paused, or is overloaded).
+const SECOND_LOOK: Duration = Duration::from_millis(500);
 /// A written buffer larger than this is not kept.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -69,6 +72,12 @@ struct Driver<'s, S> {
     started: Instant,
     last_read: Instant,
     last_write: Instant,
+    /// The phase that the clock was set for.
+    clocked: Phase,
+    /// The client was found silent then.
+    silent_since: Option<Instant>,
+    /// All is said since then; the client has its end to close.
+    over_since: Option<Instant>,
 }
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
@@ -85,6 +94,9 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
             started: now,
             last_read: now,
             last_write: now,
+            clocked: Phase::Header,
+            silent_since: None,
+            over_since: None,
         }
     }
 
@@ -123,25 +135,27 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
     /// Reads once and works through what came. `Ready(Ok(false))`: the client is gone.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
         READ_BUFFER.with_borrow_mut(|buffer| {
-            let room = READ_BYTES.max(self.session.frame_max as usize + 2 * frame::OVERHEAD);
-            if buffer.len() < room {
-                buffer.resize(room, 0);
+            buffer.resize(READ_BYTES, 0);
+            // The beginning of a frame stands before what comes; of a large one all is gathered apart.
+            let kept = Some(self.leftover.len()).filter(|kept| *kept <= READ_BYTES / 2);
+            if let Some(front) = buffer.get_mut(..kept.unwrap_or(0)) {
+                front.copy_from_slice(self.leftover.get(..front.len()).unwrap_or_default());
             }
-            let kept = self.leftover.len();
-            if let Some(front) = buffer.get_mut(..kept) {
-                front.copy_from_slice(&self.leftover);
-            }
-            let mut read = ReadBuf::new(buffer.get_mut(kept..).unwrap_or_default());
+            let from = kept.unwrap_or(0);
+            let mut read = ReadBuf::new(buffer.get_mut(from..).unwrap_or_default());
             ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
             let came = read.filled().len();
             if came == 0 {
                 return Poll::Ready(Ok(false));
             }
-            self.last_read = Instant::now();
-            let traffic = &self.session.link.traffic;
-            traffic.received_bytes.fetch_add(came as u64, Ordering::Relaxed);
-            traffic.received_reads.fetch_add(1, Ordering::Relaxed);
-            let bytes = buffer.get(..kept + came).unwrap_or_default();
+            self.note_read(came);
+            let bytes = buffer.get(..from + came).unwrap_or_default();
+            if kept.is_none() {
+                self.leftover.extend_from_slice(bytes);
+                let done = self.session.take_in(&self.leftover);
+                self.leftover.drain(..done.min(self.leftover.len()));
+                return Poll::Ready(Ok(true));
+            }
             let done = self.session.take_in(bytes);
             self.leftover.clear();
             let rest = bytes.get(done..).unwrap_or_default();
@@ -151,6 +165,14 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
             self.leftover.extend_from_slice(rest);
             Poll::Ready(Ok(true))
         })
+    }
+
+    fn note_read(&mut self, bytes: usize) {
+        self.last_read = Instant::now();
+        self.silent_since = None;
+        let traffic = &self.session.link.traffic;
+        traffic.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        traffic.received_reads.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether the client is to be read from now: not while an alarm, the log or a queue it fills holds it back.
@@ -202,16 +224,16 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
             let next = match self.session.phase {
                 Phase::Open if heartbeat.is_zero() => now + Duration::from_secs(3600),
                 Phase::Open => {
-                    if now.duration_since(self.last_read) >= heartbeat * 2
-                        && !self.session.throttle.is_blocked()
-                    {
-                        return Some(Ends::Silent);
+                    if now.duration_since(self.last_read) >= heartbeat * 2 {
+                        self.silent_since.get_or_insert(now);
                     }
                     if now.duration_since(self.last_write) >= heartbeat / 2 {
                         frame::heartbeat(&mut self.session.link.lock().frames);
                         self.last_write = now;
                     }
-                    now + heartbeat / 2
+                    let second_look =
+                        self.silent_since.map(|since| (since + SECOND_LOOK).max(now + SECOND_LOOK / 4));
+                    second_look.unwrap_or(now + heartbeat / 2)
                 }
                 Phase::Closing { since } if now.duration_since(since) >= CLOSING_TIME => {
                     return Some(Ends::Lost);
@@ -232,6 +254,12 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
         None
     }
 
+    /// Whether the client, whose socket has nothing for us just now, was silent for too long: looked at twice.
+    fn is_silent(&self) -> bool {
+        self.session.phase == Phase::Open
+            && self.silent_since.is_some_and(|since| since.elapsed() >= SECOND_LOOK)
+    }
+
     fn end(&self) -> Ends {
         if self.session.phase == Phase::Gone { Ends::Orderly } else { Ends::Lost }
     }
@@ -248,7 +276,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
         }
         this.session.take_cancelled();
         this.session.confirm();
-        let phase = this.session.phase;
+        if this.session.phase != this.clocked {
+            // Another phase, other time limits: the clock is looked at now.
+            this.clocked = this.session.phase;
+            this.clock.as_mut().reset(Instant::now().into());
+        }
         if let Some(end) = this.check_clock(cx) {
             return Poll::Ready(end);
         }
@@ -263,16 +295,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
         }
         // A client that leaves our answers unread is not asked for more.
         if !may_read || (blocked_out && this.session.link.lock().frames.len() > crate::link::OUTBOX_LIMIT) {
+            // Nor is it silent while nobody listens.
+            this.silent_since = None;
             return Poll::Pending;
         }
         match this.read(cx) {
             Poll::Ready(Ok(true)) => {}
             Poll::Ready(_) => return Poll::Ready(this.end()),
+            Poll::Pending if this.is_silent() => return Poll::Ready(Ends::Silent),
             Poll::Pending => return Poll::Pending,
-        }
-        if this.session.phase != phase {
-            // Another phase, other time limits: the clock is looked at now.
-            this.clock.as_mut().reset(Instant::now().into());
         }
         // What was read has answers; and others want this thread before the next read.
         if this.write(cx).is_ready() || this.session.phase != Phase::Gone {
@@ -284,12 +315,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
-    /// Everything is said: once it is written, the socket is closed in an orderly way.
+    /// Everything is said: once it is written, the client is to close its end. Closed while it still writes, the socket
+    /// would answer with a reset, which takes from it what it has not read yet. So what comes is read and passed over, for
+    /// a while; RabbitMQ does the same.
     fn finish(&mut self, cx: &mut Context<'_>, blocked_out: bool) -> Poll<Ends> {
         if blocked_out && self.last_write.elapsed() < CLOSING_TIME {
             return Poll::Pending;
         }
+        let since = match self.over_since {
+            Some(since) => since,
+            None => {
+                self.leftover = Vec::new();
+                // One that closed the connection itself knows that it is over; others learn it from the end of the stream.
+                if !self.session.is_answered {
+                    let _ = ready!(Pin::new(&mut self.socket).poll_shutdown(cx));
+                }
+                *self.over_since.insert(Instant::now())
+            }
+        };
+        while since.elapsed() < CLOSING_TIME && !self.session.node.stopping.load(Ordering::Acquire) {
+            match ready!(self.pass_over(cx)) {
+                Ok(came) if came > 0 => {}
+                _ => return Poll::Ready(Ends::Orderly),
+            }
+        }
         let _ = ready!(Pin::new(&mut self.socket).poll_shutdown(cx));
         Poll::Ready(Ends::Orderly)
+    }
+
+    fn pass_over(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(READ_BYTES, 0);
+            let mut read = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
+            Poll::Ready(Ok(read.filled().len()))
+        })
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Session {
     link: Arc<Link>,
     card: Arc<ConnectionCard>,
     phase: Phase,
+    /// The client closed the connection and was told so: closing the socket is its part.
+    is_answered: bool,
     /// Largest frame either side may send, in bytes with its 8 bytes of frame.
     frame_max: u32,
     channel_max: u16,
@@ -83,12 +85,13 @@ impl Session {
         let settings = &node.settings;
         Session {
             link: Arc::clone(&card.link),
-            frame_max: settings.frame_max,
+            frame_max: handshake::limit_of(settings.frame_max),
             channel_max: settings.channel_max,
             heartbeat: 0,
             node,
             card,
             phase: Phase::Header,
+            is_answered: false,
             channels: HashMap::new(),
             routes: Routes::default(),
             rights: RightsCache::default(),
