@@ -59,9 +59,9 @@ def test_vhosts_that_changed_places_are_told(broker, what):
         between.rename(other)
 
     swap()
-    assert "move it to where it belongs" in refused(broker)
+    assert "move it" in refused(broker)
     seen = repair(broker, "--accept-loss")
-    assert seen.returncode == 69 and "move it to where it belongs" in seen.stderr, seen
+    assert seen.returncode == 1 and seen.stdout.count("move it") == 2 and "nothing was done" in seen.stdout, seen
     swap()
     assert repair(broker).returncode == 0
     broker.start()
@@ -173,7 +173,7 @@ def test_an_older_copy_of_the_newest_segment_is_told(make_broker):
     fill(broker, "marked", 5, 100)
     assert broker.stop() == 0
     whole = newest.read_bytes()
-    for content in (older, whole[:8192]):
+    for content in (older, whole[:8192], whole[:1], b"", bytes(len(whole))):
         newest.write_bytes(content)
         told = refused(broker)
         assert f"{newest} ends too soon" in told and "aileron repair" in told, told
@@ -200,13 +200,16 @@ def test_messages_of_a_queue_whose_declaration_is_lost_are_kept(make_broker, how
         first.unlink()
         assert repair(broker, "--accept-loss").returncode == 0
     else:
-        first.write_bytes(bytes(first.stat().st_size))
+        # The records, and the index that has them too; the header is whole.
+        size = first.stat().st_size
+        first.write_bytes(first.read_bytes()[:4096] + bytes(4096) + first.read_bytes()[8192:-20000] + bytes(20000))
+        assert first.stat().st_size == size
     broker.start()
     logged(broker, "declaration is lost.*recovered-4096")
     for _ in range(2):
         other, (name, messages) = sorted(broker.rows("list_queues", "name", "messages"))
         assert other == ["recovered-4096", "0"] and name == "recovered-4096-2", (other, name)
-        assert 180 < int(messages) < 220
+        assert int(messages) > 180
         with broker.connect() as connection:
             channel = connection.channel()
             channel.confirm_delivery()

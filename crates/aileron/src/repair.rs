@@ -14,8 +14,8 @@ const UNAVAILABLE: u8 = 69;
 /// Looks at the data folder, tells, mends where asked to; the exit code.
 pub(crate) fn run(config: &Config, accept: bool) -> u8 {
     let data = &config.broker.data_dir;
-    let findings = match broker::repair::repair(data, accept) {
-        Ok(findings) => findings,
+    let report = match broker::repair::repair(data, accept) {
+        Ok(report) => report,
         Err(error) => {
             // Nobody left to tell if standard error is closed.
             let _ = writeln!(std::io::stderr(), "aileron: {error}");
@@ -23,15 +23,24 @@ pub(crate) fn run(config: &Config, accept: bool) -> u8 {
         }
     };
     let mut out = std::io::stdout();
-    for finding in &findings {
-        let done = if accept { "done" } else { "with --accept-loss" };
+    for finding in &report.findings {
+        let done = if report.is_done { "done" } else { "with --accept-loss" };
         // Nobody left to tell here either.
         let _ = writeln!(out, "{}\n  {done}: {}", finding.what, finding.way_on);
     }
-    let _ = match (findings.is_empty(), accept) {
-        (true, _) => writeln!(out, "{}: nothing keeps the broker from starting", data.display()),
-        (false, true) => writeln!(out, "{}: the broker can be started", data.display()),
-        (false, false) => writeln!(out, "{}: put back what is missing, or accept the loss", data.display()),
+    let data = data.display();
+    let (said, code) = match (report.findings.is_empty(), report.is_done) {
+        _ if report.is_new => {
+            ("neither definitions nor vhosts: a start begins a new node here".to_owned(), FOUND)
+        }
+        (true, _) => ("nothing keeps the broker from starting".to_owned(), SOUND),
+        (false, true) => ("the broker can be started".to_owned(), SOUND),
+        (false, false) if accept => ("nothing was done".to_owned(), FOUND),
+        (false, false) => (
+            format!("put back what is missing, or run `aileron repair --data-dir {data} --accept-loss`"),
+            FOUND,
+        ),
     };
-    if findings.is_empty() || accept { SOUND } else { FOUND }
+    let _ = writeln!(out, "{data}: {said}");
+    code
 }

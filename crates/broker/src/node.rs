@@ -1,6 +1,7 @@
 //! The node: its vhosts, its connections, and what all of them share.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use journal::Event;
+use journal::{Event, Journal};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
@@ -96,6 +97,7 @@ impl Node {
         }
         let named: HashSet<u64> = access.vhosts().iter().map(|vhost| vhost.id.0).collect();
         folders.settle(|number| named.contains(&number), access.next_vhost())?;
+        look_through(&settings, &folders, &access)?;
         let alarms = Arc::new(Alarms::default());
         let around = Surroundings {
             node: Arc::from(settings.node_name.as_str()),
@@ -344,6 +346,29 @@ impl Node {
             }
         }
     }
+}
+
+/// Finds whatever would refuse a vhost before any of them is opened, and changed by that: a start that is tried again and
+/// again changes nothing.
+fn look_through(settings: &Settings, folders: &VhostFolders, access: &Access) -> Result<(), NodeError> {
+    let user = rustix::process::geteuid().as_raw();
+    if let Ok(owner) = std::fs::metadata(&settings.data_dir).map(|folder| folder.uid())
+        && owner != user
+    {
+        let folder = settings.data_dir.display();
+        tracing::warn!(%folder, owner, user, "the data folder is another user's, who may not be let into what is made now");
+    }
+    for record in access.vhosts() {
+        let log = folders.existing(record.id.0, &record.name)?.join("log");
+        let refused = |source| NodeError::Log { vhost: record.name.clone(), source };
+        if Journal::exists(&log, &*settings.storage).map_err(refused)?
+            && let Some(refusal) =
+                Journal::examine(&log, &*settings.storage).map_err(refused)?.into_iter().next()
+        {
+            return Err(refused(refusal.error));
+        }
+    }
+    Ok(())
 }
 
 fn disk_listener(alarms: Arc<Alarms>) -> DiskListener {

@@ -138,6 +138,18 @@ impl Error {
         )
     }
 
+    /// The file that is missing, or does not belong.
+    pub(crate) fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Error::Missing { path, .. }
+            | Error::Short { path, .. }
+            | Error::Manifest { path, .. }
+            | Error::Foreign { path, .. }
+            | Error::NewerFormat { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_path_buf();
         move |source| Error::Io { action, path, source }

@@ -81,7 +81,7 @@ pub(crate) struct Image {
     pub(crate) log: [u8; 16],
     pub(crate) listed: BTreeMap<Position, Listed>,
     /// Were listed once: a file of theirs is a retirement that was cut short.
-    pub(crate) removed: BTreeSet<Position>,
+    pub(crate) removed: BTreeMap<Position, Listed>,
     /// The log was on disk up to here.
     pub(crate) end: Option<Position>,
     losses: Losses,
@@ -145,7 +145,7 @@ impl Image {
             bytes.get(..HEAD).filter(|_| version(&bytes).is_some()).ok_or("its head fails its checksum")?;
         let mut log = [0; 16];
         log.copy_from_slice(&head[16..32]);
-        let (listed, removed) = (BTreeMap::new(), BTreeSet::new());
+        let (listed, removed) = (BTreeMap::new(), BTreeMap::new());
         let end = decode_end(&head[END_AT..]);
         let (losses, bytes_of, used) = (Losses::default(), Vec::new(), 0);
         let mut image = Image { log, listed, removed, end, losses, bytes: bytes_of, used, torn: false };
@@ -158,7 +158,7 @@ impl Image {
                 Some((_, entry)) => {
                     image.listed.remove(&entry.base);
                     image.losses.settled.remove(&entry.base);
-                    image.removed.insert(entry.base);
+                    image.removed.insert(entry.base, entry);
                 }
                 None => {
                     image.torn |= raw.iter().any(|byte| *byte != 0);

@@ -30,7 +30,7 @@ pub(crate) struct Found {
     /// Its records were on disk up to here.
     pub(crate) known_end: Option<Position>,
     /// That records at its end are missing was accepted, or is about to be.
-    may_be_short: bool,
+    pub(crate) may_be_short: bool,
 }
 
 impl Found {
@@ -119,8 +119,9 @@ impl Survey {
         let mut bases: Vec<(Position, u64)> = Vec::new();
         for (name, len) in files {
             let Some(base) = base_in_name(name) else { continue };
-            match &self.manifest {
-                Some(image) if image.removed.contains(&base) => self.retired.push((base, name.clone())),
+            let removed = self.manifest.as_ref().and_then(|image| image.removed.get(&base));
+            match removed {
+                Some(entry) if is_rest_of(entry, dir, storage)? => self.retired.push((base, name.clone())),
                 _ => bases.push((base, *len)),
             }
         }
@@ -175,6 +176,10 @@ impl Survey {
             return;
         };
         let mut refusals = Vec::new();
+        for found in self.found.iter_mut().filter(|found| found.header.is_none()) {
+            let listed = image.listed.get(&found.base);
+            found.span = listed.map_or(found.span, |entry| entry.capacity);
+        }
         for entry in image.listed.values() {
             if self.found.binary_search_by_key(&entry.base, |found| found.base).is_err() {
                 let (from, to) = (entry.base, entry.end());
@@ -185,6 +190,9 @@ impl Survey {
         let next = image.listed.last_key_value().map_or(0, |(_, newest)| newest.end());
         let newer = self.found.iter().filter(|found| found.base >= next).count();
         for found in &self.found {
+            if self.refusals.iter().any(|refusal| refusal.error.path() == Some(&found.path)) {
+                continue;
+            }
             let path = found.path.clone();
             let is_another = |tag: u32| found.tag.is_some_and(|found| tag != 0 && found != tag);
             match (image.listed.get(&found.base), found.header) {
@@ -195,7 +203,7 @@ impl Survey {
                 (Some(_), _) => {}
                 (None, Some(_)) if found.base >= next && newer == 1 => self.unlisted = Some(found.listed()),
                 (None, _) => {
-                    let why = "the manifest does not list it: is the manifest an older one?";
+                    let why = "the manifest does not list it (any more): it was put there, or the manifest is an older one";
                     refusals.push(Error::Foreign { path, why });
                 }
             }
@@ -215,7 +223,7 @@ impl Survey {
             let Some(found) = self.found.get_mut(n) else { continue };
             let listed = image.and_then(|image| image.listed.get(&found.base));
             found.may_be_short = listed.is_some_and(|entry| entry.may_be_short);
-            if found.header.is_none() || found.may_be_short {
+            if found.may_be_short || (image.is_some() && listed.is_none()) {
                 continue;
             }
             found.known_end = end.filter(|end| (found.base + 1..=found.base + found.span).contains(end));
@@ -235,17 +243,23 @@ impl Found {
     fn lacks(&self) -> io::Result<Option<Position>> {
         let len = self.file.len()?;
         let is_cut = len < self.span;
-        let Some(known) = self.known_end.or(is_cut.then_some(self.base + self.span)) else { return Ok(None) };
+        // A file whose header is unreadable too was overwritten, where no record is found in it.
+        let is_doubtful = is_cut || self.header.is_none();
+        let Some(known) = self.known_end.or(is_doubtful.then_some(self.base + self.span)) else {
+            return Ok(None);
+        };
         let tag = self.header.map(|header| header.tag);
         if !is_cut && self.ends_with_footer(known)? {
             return Ok(None);
         }
         let limit = self.span.min(len);
-        let done = scan(
-            &Ground { file: &*self.file, path: &self.path, base: self.base, limit, tag },
-            &mut |_, _| (),
-        )?;
+        let mut records = 0_u64;
+        let ground = Ground { file: &*self.file, path: &self.path, base: self.base, limit, tag };
+        let done = scan(&ground, &mut |_, _| records += 1)?;
         let end = self.base + done.end;
+        if self.header.is_none() && !is_cut && self.known_end.is_none() {
+            return Ok((records == 0).then_some(self.base));
+        }
         Ok(((is_cut || done.torn.is_none()) && end < known).then_some(end))
     }
 
@@ -259,6 +273,18 @@ impl Found {
             |t: &Trailer| t.base == self.base && self.header.is_some_and(|header| header.tag == t.tag);
         Ok(trailer.filter(is_ours).is_some_and(|trailer| self.base + trailer.records_end >= end))
     }
+}
+
+/// Whether the file under this name is the one that was removed from the log, and not one that somebody put there.
+fn is_rest_of(removed: &Listed, dir: &Path, storage: &dyn Storage) -> Result<bool, Error> {
+    let path = segment_path(dir, removed.base);
+    let mut block = vec![0; HEADER_BLOCK as usize];
+    let read = storage.open(&path).and_then(|file| file.read_at(&mut block, 0));
+    let read = read.map_err(Error::io("read", &path))?;
+    let header = Header::decode(block.get(..read).unwrap_or_default());
+    // With another segment's header it has had another life since, and a crash took its new name.
+    let Some(header) = header.filter(|header| header.base == removed.base) else { return Ok(true) };
+    Ok(!removed.may_be_short && (removed.tag == 0 || removed.tag == header.tag))
 }
 
 pub(crate) fn lock(dir: &Path, storage: &dyn Storage) -> Result<Box<dyn Send + Sync>, Error> {

@@ -46,7 +46,7 @@ pub enum RepairError {
         /// What the system says.
         source: io::Error,
     },
-    /// A daemon that runs on the folder, a newer format, and whatever accepting a loss does not help with.
+    /// A daemon that runs on the folder, a newer format of the definitions, what the system refuses.
     #[error(transparent)]
     Node(#[from] NodeError),
 }
@@ -68,7 +68,7 @@ impl From<AccessError> for RepairError {
 ///
 /// # Errors
 /// See [`RepairError`].
-pub fn repair(data: &Path, accept: bool) -> Result<Vec<Finding>, RepairError> {
+pub fn repair(data: &Path, accept: bool) -> Result<Report, RepairError> {
     let owner = fs::metadata(data).map_err(refused(data))?.uid();
     let user = rustix::process::geteuid().as_raw();
     if owner != user {
@@ -80,13 +80,26 @@ pub fn repair(data: &Path, accept: bool) -> Result<Vec<Finding>, RepairError> {
         storage,
         findings: Vec::new(),
         steps: Vec::new(),
-        hopeless: None,
+        is_hopeless: false,
     };
     plan.look()?;
-    if accept {
+    let is_new = plan.is_new()?;
+    let is_done = accept && !plan.is_hopeless;
+    if is_done {
         plan.carry_out()?;
     }
-    Ok(plan.findings)
+    Ok(Report { findings: plan.findings, is_done, is_new })
+}
+
+/// What was found, and whether it was mended.
+#[derive(Debug)]
+pub struct Report {
+    /// Everything that keeps a node from starting.
+    pub findings: Vec<Finding>,
+    /// All of it was mended: it was asked for, and could be.
+    pub is_done: bool,
+    /// There is neither a vhost nor definitions: a start begins a new node.
+    pub is_new: bool,
 }
 
 /// What is wrong, and what is to be done about it.
@@ -95,8 +108,8 @@ struct Plan {
     storage: Arc<dyn Storage>,
     findings: Vec<Finding>,
     steps: Vec<Step>,
-    /// Nothing is done because of this.
-    hopeless: Option<NodeError>,
+    /// There is something that accepting a loss does not help with: nothing is done.
+    is_hopeless: bool,
 }
 
 enum Step {
@@ -126,17 +139,22 @@ impl Plan {
                     self.finding(error.to_string(), way_on);
                     self.steps.push(Step::Remake(number, vhost));
                 }
-                Err(error @ FolderError::Misplaced { .. }) => {
-                    self.finding(
-                        error.to_string(),
-                        "this does not help: move it to where it belongs, or away",
-                    );
-                    self.hopeless.get_or_insert(error.into());
+                Err(
+                    error @ (FolderError::Moved { .. }
+                    | FolderError::Renamed { .. }
+                    | FolderError::ForeignLog { .. }),
+                ) => {
+                    self.finding(error.to_string(), NO_HELP);
+                    self.is_hopeless = true;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    fn is_new(&self) -> Result<bool, RepairError> {
+        Ok(!self.folders.have_definitions()? && self.folders.numbers()?.is_empty())
     }
 
     fn finding(&mut self, what: String, way_on: impl Into<String>) {
@@ -163,12 +181,22 @@ impl Plan {
         let next = numbers.last().map_or(0, |last| last + 1);
         let vhosts = self.folders.vhosts(name_of)?;
         let names: Vec<&str> = vhosts.values().map(String::as_str).collect();
+        let kept = match names.is_empty() {
+            true => "there is no vhost".to_owned(),
+            false => format!("the vhosts are kept as {}", names.join(", ")),
+        };
         let way_on = format!(
-            "users and permissions are lost; the vhosts are kept as {}, nobody can log in before `rabbitmqctl add_user` \
-             and `set_permissions`",
-            names.join(", ")
+            "users and permissions are lost; {kept}, nobody can log in before `rabbitmqctl add_user` and \
+             `set_permissions`"
         );
         self.finding(what, way_on);
+        for number in numbers {
+            if self.folders.is_empty(number)? {
+                let what =
+                    format!("{} is empty: is a volume not mounted?", self.folders.of(number).display());
+                self.finding(what, "it is no vhost, and goes at the next start");
+            }
+        }
         if fs::exists(&path).map_err(refused(&path))? {
             self.steps.push(Step::SetAside(path));
         }
@@ -187,9 +215,7 @@ impl Plan {
         for refusal in refusals {
             let what = format!("the vhost '{vhost}': {}", refusal.error);
             self.finding(what, way_on(&refusal));
-            if !refusal.can_be_accepted {
-                self.hopeless.get_or_insert(NodeError::Log { vhost: vhost.clone(), source: refusal.error });
-            }
+            self.is_hopeless |= !refusal.can_be_accepted;
         }
         if !is_sound {
             self.steps.push(Step::AcceptLoss { vhost, log });
@@ -198,9 +224,6 @@ impl Plan {
     }
 
     fn carry_out(&mut self) -> Result<(), RepairError> {
-        if let Some(error) = self.hopeless.take() {
-            return Err(error.into());
-        }
         for step in self.steps.drain(..) {
             match step {
                 Step::SetAside(path) => rename(&path, &beside(&path))?,
@@ -224,16 +247,20 @@ impl Plan {
     }
 }
 
+/// What accepting a loss does for a thing in another one's place.
+const NO_HELP: &str = "this does not help, and nothing is done before it is put right";
+
 fn way_on(refusal: &journal::Refusal) -> &'static str {
     match &refusal.error {
-        _ if !refusal.can_be_accepted => "this does not help: the file has to be moved to where it belongs",
+        journal::Error::NewerFormat { .. } => "this does not help: use the release that wrote it",
+        _ if !refusal.can_be_accepted => NO_HELP,
         journal::Error::Missing { .. } | journal::Error::Short { .. } => {
             "what is missing is lost: messages, declarations, and acknowledgements, so that some messages come again"
         }
         journal::Error::Manifest { .. } => {
             "the segments that are there are taken for all; whether one is missing cannot be told then"
         }
-        _ => "it is taken for a part of the log; an old file that was put there has to be moved away before",
+        _ => "it is taken for a part of the log (an old file, which is none, has to be moved away instead)",
     }
 }
 

@@ -134,6 +134,11 @@ impl Deliveries {
         self.told.is_some()
     }
 
+    /// The log's word on it is not to be relied on.
+    pub(crate) fn forget(&mut self) {
+        self.told = None;
+    }
+
     pub(crate) fn may_have(&self, queue: u64, id: u64) -> bool {
         self.told.as_ref().is_none_or(|told| told.contains(&(queue, id)))
     }

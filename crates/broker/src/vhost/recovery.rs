@@ -94,7 +94,11 @@ impl Vhost {
         let count = messages.len();
         let vhost =
             Vhost::around(name, Store::new((log, pages), ledger, waiters, around.segment_bytes), around);
-        let deliveries = replay.take_deliveries();
+        let mut deliveries = replay.take_deliveries();
+        if recovery.has_losses {
+            // What comes again because its acknowledgement is lost was delivered before.
+            deliveries.forget();
+        }
         if recovery.has_losses {
             let lost = lost_queues(&messages, &replay);
             vhost.stand_in(lost, &mut replay.definitions)?;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub enum FolderError {
     /// The file with users and vhosts is gone, and the messages are not.
     #[error(
-        "{} is missing or empty, but {} holds a vhost's messages. Put the file back from a backup; \
+        "{} is missing or empty, but {} is a vhost's folder. Put the file back from a backup; \
          `aileron repair` tells how to go on without it",
         definitions.display(), folder.display()
     )]
@@ -49,8 +49,9 @@ pub enum FolderError {
     },
     /// The folder of a vhost that the definitions do not name, though nobody deleted it.
     #[error(
-        "{} holds the vhost '{vhost}', which the definitions in {} do not name and nobody deleted: they are from an \
-         older backup or another node. Put the right file back; `aileron repair` tells how to go on without",
+        "{} holds the vhost '{vhost}', which the definitions in {} do not name. Where the folder was put back after \
+         the vhost was deleted, move it away; else the definitions are from an older backup or another node: put the \
+         right file back; `aileron repair` tells how to go on without",
         folder.display(), definitions.display()
     )]
     Unnamed {
@@ -61,15 +62,39 @@ pub enum FolderError {
         /// The definitions that do not know it.
         definitions: PathBuf,
     },
-    /// Another vhost's folder, or one with another vhost's log.
-    #[error("{} is {what}, and the vhost '{vhost}' belongs there: move it to where it belongs", path.display())]
-    Misplaced {
+    /// A folder that was moved, or copied, to another one's place.
+    #[error("{} is by its own word {} of the vhost '{vhost}': move it there, or away", path.display(), home.display())]
+    Moved {
+        /// Where it is.
+        path: PathBuf,
+        /// The vhost in it.
+        vhost: String,
+        /// Where it belongs.
+        home: PathBuf,
+    },
+    /// The definitions call a folder's vhost otherwise than the folder does.
+    #[error(
+        "{} holds the vhost '{found}', which the definitions in {} call '{vhost}': they are another node's. Put the \
+         right file back",
+        folder.display(), definitions.display()
+    )]
+    Renamed {
+        /// The folder.
+        folder: PathBuf,
+        /// The vhost's name by the definitions.
+        vhost: String,
+        /// And by the folder.
+        found: String,
+        /// The definitions.
+        definitions: PathBuf,
+    },
+    /// A vhost's log in another vhost's folder.
+    #[error("{} is not the log of the vhost '{vhost}' but another one's: move it to where it belongs", log.display())]
+    ForeignLog {
         /// The vhost whose place this is.
         vhost: String,
-        /// The folder or the log that is there.
-        path: PathBuf,
-        /// What it is instead.
-        what: String,
+        /// The log's folder.
+        log: PathBuf,
     },
     /// A new vhost's folder is there already.
     #[error("{} is there already and is not touched: move it away", folder.display())]

@@ -87,12 +87,23 @@ impl VhostFolders {
             return Ok(None);
         }
         Ok(match label {
+            Some(label) if label.number != number => Some(self.moved(number, label)),
             _ if number >= next => Some(FolderError::Foreign { folder, definitions, next }),
             Some(label) if !label.deleted => {
                 Some(FolderError::Unnamed { folder, vhost: label.name, definitions })
             }
             _ => None,
         })
+    }
+
+    fn moved(&self, number: u64, label: Label) -> FolderError {
+        FolderError::Moved { path: self.of(number), home: self.of(label.number), vhost: label.name }
+    }
+
+    /// Whether the folder is there and nothing is in it.
+    pub(crate) fn is_empty(&self, number: u64) -> Result<bool, FolderError> {
+        let folder = self.of(number);
+        Ok(fs::read_dir(&folder).map_err(refused(&folder))?.next().is_none())
     }
 
     /// Makes the folder of a new vhost.
@@ -117,9 +128,6 @@ impl VhostFolders {
             let (vhost, missing, folder) = (vhost.to_owned(), missing.to_path_buf(), folder.clone());
             Err(FolderError::Missing { vhost, missing, folder })
         };
-        let misplaced = |path: &Path, what| {
-            Err(FolderError::Misplaced { vhost: vhost.to_owned(), path: path.to_path_buf(), what })
-        };
         if look_at(&folder)?.is_none() {
             return missing(&folder);
         }
@@ -129,8 +137,12 @@ impl VhostFolders {
             // Of an older release, which had none.
             return if has_log { Ok(folder) } else { missing(&log) };
         };
-        if (label.number, label.name.as_str()) != (number, vhost) {
-            return misplaced(&folder, format!("the folder {} of the vhost '{}'", label.number, label.name));
+        if label.number != number {
+            return Err(self.moved(number, label));
+        }
+        if label.name != vhost {
+            let (vhost, found, definitions) = (vhost.to_owned(), label.name, self.definitions.clone());
+            return Err(FolderError::Renamed { folder, vhost, found, definitions });
         }
         match label.log {
             Some(_) if !has_log => missing(&log),
@@ -138,7 +150,7 @@ impl VhostFolders {
                 let found = Journal::identity_in(&log, &*self.storage).map_err(of_log)?;
                 // One that cannot be read is told by whoever opens it.
                 if found.is_some_and(|found| label::hexadecimal(found) != known) {
-                    return misplaced(&log, "another vhost's log".to_owned());
+                    return Err(FolderError::ForeignLog { vhost: vhost.to_owned(), log });
                 }
                 Ok(folder)
             }
@@ -190,8 +202,12 @@ impl VhostFolders {
             let label = self.label(number)?;
             let was_deleted = label.as_ref().is_some_and(|label| label.deleted);
             if !was_deleted && !self.is_unused(number, label.as_ref())? {
-                // Of two of one name the older was deleted: a name is free only then.
-                by_name.insert(label.map_or_else(|| name_of(number), |label| label.name), number);
+                // Of two of one name the older was deleted, or one is a copy: a name is free only then.
+                let is_home = label.as_ref().is_none_or(|label| label.number == number);
+                let name = label.map_or_else(|| name_of(number), |label| label.name);
+                if is_home || !by_name.contains_key(&name) {
+                    by_name.insert(name, number);
+                }
             }
         }
         Ok(by_name.into_iter().map(|(name, number)| (number, name)).collect())

@@ -198,9 +198,10 @@ fn a_segment_that_was_cut_short_emptied_or_replaced_by_its_older_copy_is_noticed
     let mut cases = Vec::new();
     for file in &files {
         let whole = last.bytes(file).expect("there");
-        for len in [4096, 4096 + 200] {
+        for len in [0, 1, 63, 4096, 4096 + 200] {
             cases.push((file, whole[..len].to_vec()));
         }
+        cases.push((file, vec![0; whole.len()]));
         let mut emptied = header(last, file);
         emptied.resize(whole.len(), 0);
         cases.push((file, emptied));
@@ -229,6 +230,40 @@ fn a_segment_that_was_cut_short_emptied_or_replaced_by_its_older_copy_is_noticed
         // It stays accepted.
         drop(Owner::open(&copy(&disk), small(), silent()).expect("opens"));
     }
+}
+
+#[test]
+fn all_segments_emptied_at_once_are_noticed() {
+    for len in [0, 16 << 10] {
+        let (disk, _) = written(100);
+        let files = segments(&disk);
+        files.iter().for_each(|file| disk.put(file, vec![0; len]));
+        let told = Journal::examine(Path::new(DIR), &disk).expect("looked at");
+        assert_eq!(told.len(), files.len(), "{told:?}");
+        assert!(told.iter().all(|one| matches!(one.error, Error::Short { .. })), "{told:?}");
+    }
+}
+
+/// Whoever finds it after all gets a word, and his messages, however the log went on.
+#[test]
+fn a_segment_that_is_found_after_its_loss_was_accepted_is_not_removed() {
+    let (disk, contents) = written(100);
+    let file = segments(&disk)[1].clone();
+    let whole = disk.bytes(&file).expect("there");
+    disk.put(&file, Vec::new());
+    let (lost, mut owner) = accepted(&disk);
+    assert!(matches!(&lost[..], [Error::Short { .. }]), "{lost:?}");
+    // Nothing lives in what is left of it: the log has no use for it.
+    owner.reclaim().expect("reclaims");
+    owner.journal.close().expect("closes");
+    drop(owner);
+    assert!(disk.bytes(&file).is_none(), "it was given back");
+    disk.put(&file, whole);
+    let error = refusal(&disk);
+    assert!(matches!(&error, Error::Foreign { path, .. } if *path == file), "{error}");
+    let (_, owner) = accepted(&disk);
+    assert_eq!(owner.live.len(), contents.len());
+    owner.verify(&contents);
 }
 
 #[test]
