@@ -69,8 +69,8 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     let system = |source| ServeError::System { attempted: "listen for signals", source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-    for (kind, name) in PASSED_OVER {
-        let passed_over = signal(kind())
+    for name in PASSED_OVER {
+        let passed_over = signal(kind_of(name))
             .map_err(|source| ServeError::System { attempted: "listen for signals", source })?;
         tokio::spawn(pass_over(passed_over, name));
     }
@@ -102,11 +102,15 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
 }
 
 /// Signals that would end the process, sent by whoever is used to daemons that reload or rotate by them.
-const PASSED_OVER: [(fn() -> SignalKind, &str); 3] = [
-    (SignalKind::hangup, "SIGHUP"),
-    (SignalKind::user_defined1, "SIGUSR1"),
-    (SignalKind::user_defined2, "SIGUSR2"),
-];
+const PASSED_OVER: [&str; 3] = ["SIGHUP", "SIGUSR1", "SIGUSR2"];
+
+fn kind_of(name: &str) -> SignalKind {
+    match name {
+        "SIGHUP" => SignalKind::hangup(),
+        "SIGUSR1" => SignalKind::user_defined1(),
+        _ => SignalKind::user_defined2(),
+    }
+}
 
 async fn pass_over(mut signal: Signal, name: &'static str) {
     while signal.recv().await.is_some() {

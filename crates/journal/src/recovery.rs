@@ -241,6 +241,10 @@ impl Replay<'_> {
         }
         let tail = if goes_on {
             cut(&*found.file, &done)?;
+            if limit < found.span {
+                // Cut short behind its last record: harmless, and to be told from a loss at the next start.
+                found.file.allocate(found.span)?;
+            }
             self.end = None;
             Some(Tail { segment: segment.clone(), file: found.file.clone(), footer, end })
         } else {

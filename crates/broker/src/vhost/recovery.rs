@@ -156,7 +156,7 @@ impl Vhost {
                 vhost = %self.name,
                 queue = name,
                 messages,
-                "a queue's declaration is lost, its name and arguments with it: its messages are in this one"
+                "a queue's declaration is lost (or the word of its deletion), its name with it: its messages are in this one"
             );
             let record = Record::Queue { name, auto_delete: false, arguments: FieldTable::default() };
             let (position, size) = self.store().define_again(id, &record)?;

@@ -134,8 +134,9 @@ impl VhostFolders {
         let of_log = |source| FolderError::Log { vhost: vhost.to_owned(), source };
         let has_log = Journal::exists(&log, &*self.storage).map_err(of_log)?;
         let Some(label) = self.label(number)? else {
-            // Of an older release, which had none.
-            return if has_log { Ok(folder) } else { missing(&log) };
+            // Of an older release, which had none, and made the log's first file with the first record.
+            let was_opened = look_at(&log.join("lock"))?.is_some();
+            return if has_log || was_opened { Ok(folder) } else { missing(&log) };
         };
         if label.number != number {
             return Err(self.moved(number, label));

@@ -155,6 +155,18 @@ fn a_vhost_that_was_defined_and_never_opened_is_new() {
 }
 
 #[test]
+fn a_vhost_that_an_older_release_opened_and_never_wrote_to_is_whole() {
+    let (_data, folders) = folders(&["/"]);
+    fs::remove_file(folders.of(0).join("vhost.json")).expect("removed");
+    let log = folders.of(0).join("log");
+    fs::remove_dir_all(&log).expect("removed");
+    assert!(lost(&folders, 0, "/").contains("has lost its messages"));
+    fs::create_dir(&log).expect("made");
+    fs::write(log.join("lock"), "").expect("written");
+    serve(&folders, 0, "/");
+}
+
+#[test]
 fn a_folder_of_an_older_release_and_one_with_a_damaged_label_get_one() {
     for damage in [None, Some("{\"number\": 0, \"na")] {
         let (_data, folders) = folders(&["/"]);

@@ -233,6 +233,18 @@ fn a_segment_that_was_cut_short_emptied_or_replaced_by_its_older_copy_is_noticed
 }
 
 #[test]
+fn a_newest_segment_cut_behind_its_last_record_is_whole_again() {
+    let (disk, contents) = written(100);
+    let newest = segments(&disk).pop().expect("some");
+    let whole = disk.bytes(&newest).expect("there");
+    disk.put(&newest, whole[..whole.len() - 1].to_vec());
+    // Killed with nothing more in it than before.
+    drop(Owner::open(&disk, small(), silent()).expect("opens"));
+    let owner = Owner::open(&disk.crash(Crash::PowerAll), small(), silent()).expect("nothing is lost");
+    assert_eq!(owner.live.len(), contents.len());
+}
+
+#[test]
 fn all_segments_emptied_at_once_are_noticed() {
     for len in [0, 16 << 10] {
         let (disk, _) = written(100);

@@ -15,7 +15,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broker::Broker;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -61,6 +61,9 @@ pub(crate) struct Server {
     path: PathBuf,
     owner: u32,
 }
+
+/// A child of a process that was killed just now may hold its socket for so long, until it runs a program of its own.
+const OLD_SOCKET_TIME: Duration = Duration::from_secs(1);
 
 /// The broker once it has started.
 pub(crate) type Gate = watch::Receiver<Option<Broker>>;
@@ -128,11 +131,24 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Ok(found) if !found.file_type().is_socket() => {
             Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something that is not a socket"))
         }
-        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
-            Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there")),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-            Err(error) => Err(error),
-        },
+        Ok(_) => {
+            let until = Instant::now() + OLD_SOCKET_TIME;
+            loop {
+                match std::os::unix::net::UnixStream::connect(path) {
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                        return std::fs::remove_file(path);
+                    }
+                    Err(error) => return Err(error),
+                    Ok(_) if Instant::now() >= until => {
+                        return Err(io::Error::new(
+                            io::ErrorKind::AddrInUse,
+                            "another process answers there",
+                        ));
+                    }
+                    Ok(_) => std::thread::sleep(OLD_SOCKET_TIME / 20),
+                }
+            }
+        }
     }
 }
 
