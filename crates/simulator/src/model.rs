@@ -108,6 +108,8 @@ pub struct Model {
     pub followed: Option<Id>,
     /// What happened to it, and to queues.
     pub story: Vec<String>,
+    /// A log was damaged in this life.
+    damaged: bool,
     /// A life has begun, and nobody has done anything in it.
     starts: bool,
     next: Id,
@@ -139,6 +141,7 @@ impl Model {
             followed: None,
             story: Vec::new(),
             starts: false,
+            damaged: false,
             next: 1,
         }
     }
@@ -266,8 +269,8 @@ impl Model {
                 continue;
             }
             stored |= message.persistent && durable(queue) && known.there == Some(true) && !known.shaky;
-            if hold.standing == Standing::May && !hold.vague && !known.shaky && !known.wiped && !known.deleted
-            {
+            let calm = !hold.vague && !known.shaky && !known.wiped && !known.deleted;
+            if hold.standing == Standing::May && calm && known.there == Some(true) {
                 hold.standing = Standing::Must;
             }
         }
@@ -355,6 +358,22 @@ impl Model {
         }
     }
 
+    /// A bit flipped in a log, or in a page file. What it hit in a log shows at the next start.
+    pub fn damage(&mut self, is_log: bool) {
+        self.damaged |= is_log;
+        for message in self.messages.values_mut() {
+            for (queue, hold) in &mut message.holds {
+                let logged = message.persistent && self.queues[*queue].kind.durable;
+                if logged == is_log && (is_log || hold.standing == Standing::Must) {
+                    (hold.standing, hold.vague) = (Standing::May, true);
+                }
+            }
+        }
+        if is_log {
+            self.queues.iter_mut().filter(|queue| queue.kind.durable).for_each(|queue| queue.there = None);
+        }
+    }
+
     /// A queue is there, or no longer.
     pub fn there(&mut self, queue: usize, there: bool) {
         self.tell(None, || format!("queue {queue} is there: {there}"));
@@ -406,6 +425,11 @@ impl Model {
         let now = self.tick();
         if orderly {
             self.firm = now;
+        }
+        if std::mem::take(&mut self.damaged) {
+            // Whatever was seen since then was seen in memory.
+            self.damage(true);
+            self.damaged = false;
         }
         silent.iter().for_each(|queue| self.doubt(*queue));
         let commits = std::mem::take(&mut self.commits);

@@ -310,19 +310,7 @@ impl Driver {
         self.disk.flip_bit(path, dice.below(len as u64), dice.below(8) as u8);
         self.world.troubled.store(true, Ordering::SeqCst);
         let is_log = path.parent().is_some_and(|folder| folder.ends_with("log"));
-        let model = &mut *self.world.model.lock();
-        for message in model.messages.values_mut() {
-            for (queue, hold) in &mut message.holds {
-                let logged = message.persistent && model.queues[*queue].kind.durable;
-                if logged == is_log && (is_log || hold.standing == Standing::Must) {
-                    (hold.standing, hold.vague) = (Standing::May, true);
-                }
-            }
-        }
-        if !is_log {
-            return;
-        }
-        model.queues.iter_mut().filter(|queue| queue.kind.durable).for_each(|queue| queue.there = None);
+        self.world.model.lock().damage(is_log);
     }
 
     /// A bit of a message that must be there flips on the disk: that message may be lost, and nothing else.
