@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use super::consumers::{Served, Subscription};
-use super::paging::forget;
 use super::{Queue, State};
 use crate::clock::now_ms;
 use crate::flow::backlog;
@@ -47,9 +46,8 @@ impl Queue {
                 if consumer.no_ack {
                     self.refuse(message, effects);
                 } else {
-                    let mut entry = self.entry(message, batch.now, next_seq);
+                    let entry = self.entry(message, batch.now, next_seq);
                     unacked.add(&entry);
-                    forget(&mut entry, unacked);
                     outbox.track(tag, self.as_any_type(), consumer, entry);
                 }
                 rest = messages.next();
@@ -149,7 +147,7 @@ impl Queue {
         let State { ready, consumers, unacked, last_delivery, .. } = &mut *state;
         let give = |to: &Subscription, outbox: &mut Outbox| {
             let consumer = &to.consumer;
-            let Some(mut entry) = pop_live(self.id, ready, now, effects) else { return false };
+            let Some(entry) = pop_live(self.id, ready, now, effects) else { return false };
             let Some(message) = &entry.message else { return false };
             effects.wake(to.link.waker());
             let redelivered = entry.stored.has(Stored::REDELIVERED);
@@ -161,7 +159,6 @@ impl Queue {
                 effects.settle(self.id, &entry);
             } else {
                 unacked.add(&entry);
-                forget(&mut entry, unacked);
                 outbox.track(tag, self.as_any_type(), consumer, entry);
             }
             *last_delivery = now;
