@@ -230,15 +230,14 @@ impl Journal {
     }
 
     /// Makes everything durable and stops the writer. Later appends get `Error::Closed`. An error where
-    /// something taken could not be written. A second call does nothing.
+    /// something taken could not be written, or the journal had failed. A second call does nothing.
     pub fn close(&self) -> Result<(), Error> {
         self.0.stop();
         let shared = &*self.0.shared;
-        if self.durable() >= shared.pending.lock().end() {
-            return Ok(());
-        }
         match shared.state() {
+            // Whatever came since then was refused, however much of what came before is on disk.
             State::Failed => Err(Error::Failed(shared.reason())),
+            _ if self.durable() >= shared.pending.lock().end() => Ok(()),
             _ => Err(Error::Full(shared.reason())),
         }
     }

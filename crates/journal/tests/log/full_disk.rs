@@ -229,6 +229,19 @@ fn assert_sleeps(what: &str) {
     assert!(took < 50, "{what}: {took} ticks of 250");
 }
 
+/// All that was taken before is on disk; but acknowledgements were refused since.
+#[test]
+fn a_failed_journal_does_not_close_in_good_order() {
+    let disk = FaultyStorage::new();
+    let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
+    owner.publish(b"index", &body(1, 700)).expect("taken");
+    owner.journal.sync().expect("syncs");
+    // The word of how far the log is, about a second later.
+    disk.fail_write(1);
+    crate::support::until(|| owner.journal.state() == State::Failed);
+    assert!(matches!(owner.journal.close(), Err(Error::Failed(_))));
+}
+
 #[test]
 fn waiting_costs_no_processor_time() {
     let disk = FaultyStorage::new();
