@@ -1,4 +1,5 @@
-"""Clients that go or stall, and a broker that was paused itself: nobody is dropped who was not at fault."""
+"""Clients that go, stall or hold on to much, and a broker that was paused itself: nobody is dropped who was not at fault,
+nothing is lost, and what a client held is given back."""
 import signal
 import socket
 import threading
@@ -6,9 +7,24 @@ import time
 
 import pytest
 from pika import spec
-from raw import Closed, Raw, method_frame, plain_frame, publish_frames
+from raw import Closed, Raw, fill, method_frame, plain_frame, publish_frames
 
 HEARTBEAT = plain_frame(8, 0, b"")
+
+
+def resident(broker):
+    """MiB of memory that the broker's process has."""
+    with open(f"/proc/{broker.own_process().pid}/status") as status:
+        line = next(line for line in status if line.startswith("VmRSS:"))
+    return int(line.split()[1]) >> 10
+
+
+def until(what, seconds=60):
+    """Waits for something; as long as a busy machine may need."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
 
 
 # Closing
@@ -130,7 +146,56 @@ def test_a_stop_closes_the_port_first_and_waits_for_nobody_who_sleeps(broker):
         client.socket.close()
 
 
-# Frames
+# Much
+
+
+@pytest.mark.timeout(240)
+def test_half_a_million_messages_come_back_from_a_client_that_goes(broker):
+    """A pass over the queue for each of them would take minutes, in which nothing else is answered."""
+    many = 500_000
+    with broker.connect() as connection:
+        connection.channel().queue_declare("big")
+    with Raw(broker, seconds=60) as raw:
+        raw.channel()
+        message = publish_frames(1, "", "big", b"x" * 10)
+        for _ in range(many // 1000):
+            raw.send(message * 1000)
+        raw.call(1, spec.Queue.Declare(queue="big", passive=True), spec.Queue.DeclareOk)
+        raw.call(1, spec.Basic.Consume(queue="big"), spec.Basic.ConsumeOk)
+        until(lambda: take_all_that_came(raw) or broker.rows("list_queues", "messages_unacknowledged") == [[str(many)]])
+    until(lambda: broker.rows("list_queues", "messages_ready") == [[str(many)]])
+
+
+def take_all_that_came(raw):
+    """Throws away what lies in the socket."""
+    raw.socket.settimeout(0.2)
+    raw.buffer.clear()
+    try:
+        while raw.socket.recv(1 << 20):
+            pass
+    except TimeoutError:
+        return False
+    raise AssertionError("the broker hung up")
+
+
+@pytest.mark.timeout(240)
+def test_a_backlog_that_one_consumer_takes_does_not_stay_in_memory(broker):
+    """Without a prefetch limit (oslo's default) it is given all of it; what is in the log need not be kept besides."""
+    with broker.connect() as connection:
+        connection.channel().queue_declare("big", durable=True)
+    fill(broker, "big", 60_000, 10_000)
+    before = resident(broker)
+    with Raw(broker, seconds=60) as raw:
+        raw.channel()
+        raw.call(1, spec.Basic.Consume(queue="big"), spec.Basic.ConsumeOk)
+        until(lambda: take_all_that_came(raw) or broker.rows("list_queues", "messages_unacknowledged") == [["60000"]])
+        held = resident(broker)
+    until(lambda: broker.rows("list_queues", "messages_ready") == [["60000"]])
+    after = resident(broker)
+    assert held < before + 150 and after < before + 150, f"{before}, {held}, {after} MiB"
+    with broker.connect() as connection:
+        got = [connection.channel().basic_get("big", auto_ack=True) for _ in range(3)]
+    assert all(method.redelivered and len(body) == 10_000 for method, _, body in got)
 
 
 def test_frames_of_any_size_where_that_is_configured(make_broker):

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::consumers::{Served, Subscription};
+use super::paging::forget;
 use super::{Queue, State};
 use crate::clock::now_ms;
 use crate::flow::backlog;
@@ -46,8 +47,9 @@ impl Queue {
                 if consumer.no_ack {
                     self.refuse(message, effects);
                 } else {
-                    let entry = self.entry(message, batch.now, next_seq);
+                    let mut entry = self.entry(message, batch.now, next_seq);
                     unacked.add(&entry);
+                    forget(&mut entry, unacked);
                     outbox.track(tag, self.as_any_type(), consumer, entry);
                 }
                 rest = messages.next();
@@ -147,7 +149,7 @@ impl Queue {
         let State { ready, consumers, unacked, last_delivery, .. } = &mut *state;
         let give = |to: &Subscription, outbox: &mut Outbox| {
             let consumer = &to.consumer;
-            let Some(entry) = pop_live(self.id, ready, now, effects) else { return false };
+            let Some(mut entry) = pop_live(self.id, ready, now, effects) else { return false };
             let Some(message) = &entry.message else { return false };
             effects.wake(to.link.waker());
             let redelivered = entry.stored.has(Stored::REDELIVERED);
@@ -159,6 +161,7 @@ impl Queue {
                 effects.settle(self.id, &entry);
             } else {
                 unacked.add(&entry);
+                forget(&mut entry, unacked);
                 outbox.track(tag, self.as_any_type(), consumer, entry);
             }
             *last_delivery = now;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
-use super::ready::Ready;
+use super::ready::{Ready, Tally};
 use super::{Queue, State};
 use crate::link::Effects;
 use crate::message::{Entry, Message, Stored};
@@ -17,17 +17,32 @@ use crate::store::Unread;
 
 /// Bytes of persistent messages a queue with a backlog keeps in memory.
 const MEMORY_PER_QUEUE: u64 = 4 << 20;
+/// Bytes of persistent messages that are delivered and not acknowledged which it keeps besides. A consumer without a
+/// prefetch limit takes a whole backlog.
+const MEMORY_PER_QUEUE_UNACKED: u64 = 4 << 20;
 /// Bytes and messages read back at a time.
 const LOAD_BYTES: u64 = 2 << 20;
 const LOAD_MESSAGES: usize = 4096;
 /// What the system did not let us read is tried again after this.
 const LOAD_AGAIN_MS: u64 = 1000;
 
+/// Drops a message that was delivered from memory, where it can be read back should the client not want it.
+pub(super) fn forget(entry: &mut Entry, unacked: &Tally) {
+    if unacked.persistent_bytes > MEMORY_PER_QUEUE_UNACKED && entry.stored.is_in_log() {
+        entry.message = None;
+    }
+}
+
 impl Queue {
     /// Drops the message from memory if it is better off on disk.
     pub(super) fn page_out(&self, entry: &mut Entry, ready: &Ready) {
         if entry.stored.is_in_log() {
             if ready.memory() >= MEMORY_PER_QUEUE || self.ground.memory.is_over_budget() {
+                entry.message = None;
+            }
+        } else if entry.stored.has(Stored::PAGED) {
+            // It was there before, and was read back.
+            if self.ground.memory.is_over_budget() {
                 entry.message = None;
             }
         } else if self.ground.memory.is_over_budget()

@@ -1,6 +1,6 @@
 //! The messages of a queue that wait for a consumer, in delivery order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::message::{Entry, Message};
 
@@ -39,11 +39,70 @@ impl Tally {
 /// Entries an empty line keeps room for.
 const KEPT_CAPACITY: usize = 4096;
 
+/// Messages of one priority in the order of their arrival.
+#[derive(Debug, Default)]
+struct Line {
+    /// Those that were taken and came back, by their order. All of them arrived before the others, as only heads are
+    /// taken; and they come back in any order, whatever number of them a client held.
+    returned: BTreeMap<u64, Entry>,
+    fresh: VecDeque<Entry>,
+}
+
+impl Line {
+    fn front(&self) -> Option<&Entry> {
+        match self.returned.is_empty() {
+            true => self.fresh.front(),
+            false => self.returned.values().next(),
+        }
+    }
+
+    fn pop_front(&mut self) -> Option<Entry> {
+        if !self.returned.is_empty() {
+            return self.returned.pop_first().map(|(_, entry)| entry);
+        }
+        let entry = self.fresh.pop_front()?;
+        if self.fresh.is_empty() && self.fresh.capacity() > KEPT_CAPACITY {
+            // A backlog that is gone leaves no memory behind.
+            self.fresh = VecDeque::new();
+        }
+        Some(entry)
+    }
+
+    fn put_back(&mut self, entry: Entry) {
+        debug_assert!(self.fresh.front().is_none_or(|front| entry.seq < front.seq), "only heads are taken");
+        self.returned.insert(entry.seq, entry);
+    }
+
+    fn get_mut(&mut self, seq: u64) -> Option<&mut Entry> {
+        if let Some(entry) = self.returned.get_mut(&seq) {
+            return Some(entry);
+        }
+        let at = self.fresh.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
+        self.fresh.get_mut(at)
+    }
+
+    fn remove(&mut self, seq: u64) -> Option<Entry> {
+        if let Some(entry) = self.returned.remove(&seq) {
+            return Some(entry);
+        }
+        let at = self.fresh.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
+        self.fresh.remove(at)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.returned.values().chain(&self.fresh)
+    }
+
+    fn into_entries(self) -> impl Iterator<Item = Entry> {
+        self.returned.into_values().chain(self.fresh)
+    }
+}
+
 /// Waiting messages: one line, or one for each priority (`x-max-priority`).
 #[derive(Debug)]
 pub(crate) struct Ready {
     /// Highest priority first; a queue without priorities has one line.
-    lines: Vec<VecDeque<Entry>>,
+    lines: Vec<Line>,
     tally: Tally,
     /// Bytes of the messages held in memory, and how many these are.
     memory: u64,
@@ -54,7 +113,7 @@ impl Ready {
     /// `max_priority` as in `x-max-priority`; `None` for a queue without priorities.
     pub(crate) fn new(max_priority: Option<u8>) -> Self {
         let lines = usize::from(max_priority.unwrap_or(0)) + 1;
-        let lines = std::iter::repeat_with(VecDeque::new).take(lines).collect();
+        let lines = std::iter::repeat_with(Line::default).take(lines).collect();
         Ready { lines, tally: Tally::default(), memory: 0, in_memory: 0 }
     }
 
@@ -76,7 +135,7 @@ impl Ready {
     }
 
     /// Priorities above the queue's highest count as the highest.
-    fn line(&mut self, priority: u8) -> Option<&mut VecDeque<Entry>> {
+    fn line(&mut self, priority: u8) -> Option<&mut Line> {
         let at = (self.lines.len() - 1).saturating_sub(usize::from(priority));
         self.lines.get_mut(at)
     }
@@ -84,33 +143,24 @@ impl Ready {
     pub(crate) fn push_back(&mut self, entry: Entry) {
         self.count(&entry);
         if let Some(line) = self.line(entry.priority) {
-            line.push_back(entry);
+            line.fresh.push_back(entry);
         }
     }
 
     /// Puts a message back where it stood.
     pub(crate) fn put_back(&mut self, entry: Entry) {
         self.count(&entry);
-        let Some(line) = self.line(entry.priority) else { return };
-        if line.front().is_none_or(|front| entry.seq < front.seq) {
-            line.push_front(entry);
-        } else {
-            let at = line.partition_point(|other| other.seq < entry.seq);
-            line.insert(at, entry);
+        if let Some(line) = self.line(entry.priority) {
+            line.put_back(entry);
         }
     }
 
     pub(crate) fn front(&self) -> Option<&Entry> {
-        self.lines.iter().find_map(VecDeque::front)
+        self.lines.iter().find_map(Line::front)
     }
 
     pub(crate) fn pop_front(&mut self) -> Option<Entry> {
-        let line = self.lines.iter_mut().find(|line| !line.is_empty())?;
-        let entry = line.pop_front()?;
-        if line.is_empty() && line.capacity() > KEPT_CAPACITY {
-            // A backlog that is gone leaves no memory behind.
-            *line = VecDeque::new();
-        }
+        let entry = self.lines.iter_mut().find_map(Line::pop_front)?;
         self.discount(&entry);
         Some(entry)
     }
@@ -125,25 +175,24 @@ impl Ready {
 
     /// When the next head expires.
     pub(crate) fn next_expiry(&self) -> Option<u64> {
-        let heads = self.lines.iter().filter_map(VecDeque::front);
+        let heads = self.lines.iter().filter_map(Line::front);
         heads.map(|e| e.expires_at).min().filter(|at| *at != u64::MAX)
     }
 
     /// The first messages in delivery order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.lines.iter().flatten()
+        self.lines.iter().flat_map(Line::iter)
     }
 
     #[cfg(test)]
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.lines.iter_mut().flatten()
+        self.lines.iter_mut().flat_map(|line| line.returned.values_mut().chain(&mut line.fresh))
     }
 
     /// Gives the entry `seq` its message, read back from disk.
     pub(crate) fn load(&mut self, seq: u64, priority: u8, message: Message) {
-        let Some(line) = self.line(priority) else { return };
-        let Ok(at) = line.binary_search_by_key(&seq, |e| e.seq) else { return };
-        if let Some(entry) = line.get_mut(at).filter(|e| e.message.is_none()) {
+        let Some(entry) = self.line(priority).and_then(|line| line.get_mut(seq)) else { return };
+        if entry.message.is_none() {
             let len = message.len() as u64;
             entry.message = Some(message);
             self.memory += len;
@@ -153,20 +202,17 @@ impl Ready {
 
     /// Takes out one entry, wherever it stands: for a message that cannot be read back.
     pub(crate) fn remove(&mut self, seq: u64, priority: u8) -> Option<Entry> {
-        let line = self.line(priority)?;
-        let at = line.binary_search_by_key(&seq, |e| e.seq).ok()?;
-        let entry = line.remove(at)?;
+        let entry = self.line(priority)?.remove(seq)?;
         self.discount(&entry);
         Some(entry)
     }
 
     /// Takes everything.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> + use<> {
         self.tally = Tally::default();
         (self.memory, self.in_memory) = (0, 0);
-        std::mem::take(&mut self.lines.iter_mut().map(std::mem::take).collect::<Vec<_>>())
-            .into_iter()
-            .flatten()
+        let lines: Vec<Line> = self.lines.iter_mut().map(std::mem::take).collect();
+        lines.into_iter().flat_map(Line::into_entries)
     }
 
     fn count(&mut self, entry: &Entry) {
@@ -214,6 +260,23 @@ mod tests {
         assert_eq!(ready.tally().messages, 6);
         assert_eq!(order(&mut ready), [0, 1, 2, 3, 4, 5]);
         assert_eq!(ready.memory(), 0);
+    }
+
+    /// In any order, whatever their number: a pass over the line for each of these would take an hour.
+    #[test]
+    fn a_great_many_come_back() {
+        let many = 400_000_u64;
+        let mut ready = Ready::new(None);
+        let bare = |seq| Entry { message: None, ..entry(seq, 0) };
+        (0..2 * many).for_each(|seq| ready.push_back(bare(seq)));
+        let taken: Vec<_> = std::iter::from_fn(|| ready.pop_front()).take(many as usize).collect();
+        // Every second one first, then those between them.
+        for parity in [0, 1] {
+            for entry in taken.iter().skip(parity).step_by(2) {
+                ready.put_back(entry.clone());
+            }
+        }
+        assert!(order(&mut ready).into_iter().eq(0..2 * many));
     }
 
     #[test]

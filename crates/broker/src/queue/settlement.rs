@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Queue;
 use super::consumers::Subscription;
+use super::paging::forget;
 use crate::clock::now_ms;
 use crate::link::{Consumer, Delivery, Effects, Link};
 use crate::message::{Entry, Stored};
@@ -19,15 +20,25 @@ pub(crate) enum ConsumeRefusal {
     Deleted,
 }
 
+/// So many messages are settled or put back in one hold of the queue's lock: a client may hold millions.
+const SLICE: usize = 4096;
+
 impl Queue {
     /// The messages are done with (acknowledged, or rejected for good).
     pub(super) fn settle(self: &Arc<Self>, entries: impl IntoIterator<Item = Entry>, effects: &mut Effects) {
-        let mut state = self.lock();
-        for entry in entries {
-            state.unacked.subtract(&entry);
-            effects.settle(self.id, &entry);
+        let mut entries = entries.into_iter();
+        loop {
+            let mut state = self.lock();
+            let mut done = 0;
+            for entry in entries.by_ref().take(SLICE) {
+                state.unacked.subtract(&entry);
+                effects.settle(self.id, &entry);
+                done += 1;
+            }
+            if done < SLICE {
+                return self.pump_locked(&mut state, now_ms(), effects);
+            }
         }
-        self.pump_locked(&mut state, now_ms(), effects);
     }
 
     /// Puts messages back where they stood, marked as redelivered.
@@ -36,18 +47,25 @@ impl Queue {
         entries: impl IntoIterator<Item = Entry>,
         effects: &mut Effects,
     ) {
-        let mut state = self.lock();
-        let deleted = self.is_deleted();
-        for mut entry in entries {
-            state.unacked.subtract(&entry);
-            if deleted {
-                effects.settle(self.id, &entry);
-            } else {
-                entry.stored.flags |= Stored::REDELIVERED;
-                state.ready.put_back(entry);
+        let mut entries = entries.into_iter().peekable();
+        // Others have their turn in between. Nothing of it is delivered before all of it is back, in its order.
+        while entries.peek().is_some() {
+            let mut state = self.lock();
+            let deleted = self.is_deleted();
+            for mut entry in entries.by_ref().take(SLICE) {
+                state.unacked.subtract(&entry);
+                if deleted {
+                    effects.settle(self.id, &entry);
+                } else {
+                    entry.stored.flags |= Stored::REDELIVERED;
+                    self.page_out(&mut entry, &state.ready);
+                    state.ready.put_back(entry);
+                }
             }
+            state.report_memory(&self.ground);
         }
-        if !deleted {
+        let mut state = self.lock();
+        if !self.is_deleted() {
             self.pump_locked(&mut state, now_ms(), effects);
             self.arm_timer(&mut state, effects);
             state.report_memory(&self.ground);
@@ -66,7 +84,7 @@ impl Queue {
         state.last_used = now;
         // A head that cannot be read now stays where it is.
         let Some(message) = state.ready.front().and_then(|head| head.message.clone()) else { return false };
-        let Some(entry) = state.ready.pop_front() else { return false };
+        let Some(mut entry) = state.ready.pop_front() else { return false };
         let redelivered = entry.stored.has(Stored::REDELIVERED);
         let left = u32::try_from(state.ready.tally().messages).unwrap_or(u32::MAX);
         let delivery = Delivery { parts: message.parts(), redelivered };
@@ -79,6 +97,7 @@ impl Queue {
             None
         } else {
             state.unacked.add(&entry);
+            forget(&mut entry, &state.unacked);
             Some(entry)
         };
         link.lock().deliver_got(channel, self.as_any_type(), &delivery, keep, left);
@@ -89,11 +108,10 @@ impl Queue {
     pub(crate) fn purge(&self, effects: &mut Effects) -> u64 {
         let mut state = self.lock();
         let messages = state.ready.tally().messages;
-        for entry in state.ready.drain() {
-            effects.settle(self.id, &entry);
-        }
+        let purged = state.ready.drain();
         state.report_memory(&self.ground);
         drop(state);
+        purged.for_each(|entry| effects.settle(self.id, &entry));
         self.held_back.relieve();
         messages
     }
