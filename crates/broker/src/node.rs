@@ -361,10 +361,8 @@ fn look_through(settings: &Settings, folders: &VhostFolders, access: &Access) ->
     for record in access.vhosts() {
         let log = folders.existing(record.id.0, &record.name)?.join("log");
         let refused = |source| NodeError::Log { vhost: record.name.clone(), source };
-        if Journal::exists(&log, &*settings.storage).map_err(refused)?
-            && let Some(refusal) =
-                Journal::examine(&log, &*settings.storage).map_err(refused)?.into_iter().next()
-        {
+        let refusals = Journal::examine(&log, &*settings.storage).map_err(refused)?;
+        if let Some(refusal) = refusals.into_iter().next() {
             return Err(refused(refusal.error));
         }
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::manifest::{Image, Manifest, manifest_path};
-use crate::segment::{HEADER_BLOCK, Header, base_in_name};
+use crate::segment::base_in_name;
 use crate::storage::Storage;
-use crate::survey::{Found, Refusal, Survey, lock};
+use crate::survey::{Found, Refusal, Survey, lock, open_segment};
 
 impl Journal {
     /// Whether there is a durable journal in `dir`, whole or not.
@@ -35,19 +35,19 @@ impl Journal {
         }
         let files = storage.list(dir).map_err(Error::io("list", dir))?;
         for (name, _) in files.iter().filter(|(name, _)| base_in_name(name).is_some()) {
-            let path = dir.join(name);
-            let mut block = [0; HEADER_BLOCK as usize];
-            let read = storage.open(&path).and_then(|file| file.read_at(&mut block, 0));
-            let read = read.map_err(Error::io("read", &path))?;
-            if let Some(header) = block.get(..read).and_then(Header::decode) {
+            if let (_, Some(header)) = open_segment(&dir.join(name), storage)? {
                 return Ok(Some(header.log));
             }
         }
         Ok(None)
     }
 
-    /// Everything for which `open` would refuse the durable journal in `dir`; nothing is changed.
+    /// Everything for which `open` would refuse the durable journal in `dir`; nothing where there is none. Nothing is
+    /// changed.
     pub fn examine(dir: &Path, storage: &dyn Storage) -> Result<Vec<Refusal>, Error> {
+        if !Journal::exists(dir, storage)? {
+            return Ok(Vec::new());
+        }
         let _lock = lock(dir, storage)?;
         let files = storage.list(dir).map_err(Error::io("list", dir))?;
         Ok(Survey::make(dir, storage, &files, false)?.refusals)

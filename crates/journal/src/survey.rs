@@ -128,10 +128,7 @@ impl Survey {
         bases.sort_unstable();
         for (n, &(base, len)) in bases.iter().enumerate() {
             let path = segment_path(dir, base);
-            let file = storage.open(&path).map_err(Error::io("open", &path))?;
-            let mut block = vec![0; HEADER_BLOCK as usize];
-            let read = file.read_at(&mut block, 0).map_err(Error::io("read", &path))?;
-            let header = Header::decode(block.get(..read).unwrap_or_default());
+            let (file, header) = open_segment(&path, storage)?;
             let next = bases.get(n + 1).map_or(POSITION_MAX, |&(next, _)| next);
             let of_its_name = header.filter(|header| header.base == base);
             let span = of_its_name.map_or(len, |header| header.capacity);
@@ -275,13 +272,21 @@ impl Found {
     }
 }
 
+/// A segment's file, and its header where that is intact.
+pub(crate) fn open_segment(
+    path: &Path,
+    storage: &dyn Storage,
+) -> Result<(Arc<dyn StorageFile>, Option<Header>), Error> {
+    let file = storage.open(path).map_err(Error::io("open", path))?;
+    let mut block = vec![0; HEADER_BLOCK as usize];
+    let read = file.read_at(&mut block, 0).map_err(Error::io("read", path))?;
+    let header = Header::decode(block.get(..read).unwrap_or_default());
+    Ok((file, header))
+}
+
 /// Whether the file under this name is the one that was removed from the log, and not one that somebody put there.
 fn is_rest_of(removed: &Listed, dir: &Path, storage: &dyn Storage) -> Result<bool, Error> {
-    let path = segment_path(dir, removed.base);
-    let mut block = vec![0; HEADER_BLOCK as usize];
-    let read = storage.open(&path).and_then(|file| file.read_at(&mut block, 0));
-    let read = read.map_err(Error::io("read", &path))?;
-    let header = Header::decode(block.get(..read).unwrap_or_default());
+    let (_, header) = open_segment(&segment_path(dir, removed.base), storage)?;
     // With another segment's header it has had another life since, and a crash took its new name.
     let Some(header) = header.filter(|header| header.base == removed.base) else { return Ok(true) };
     Ok(!removed.may_be_short && (removed.tag == 0 || removed.tag == header.tag))

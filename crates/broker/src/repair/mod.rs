@@ -207,9 +207,6 @@ impl Plan {
     /// A vhost's log.
     fn log(&mut self, log: PathBuf, vhost: String) -> Result<(), RepairError> {
         let refused = |source| NodeError::Log { vhost: vhost.clone(), source };
-        if !Journal::exists(&log, &*self.storage).map_err(refused)? {
-            return Ok(());
-        }
         let refusals = Journal::examine(&log, &*self.storage).map_err(refused)?;
         let is_sound = refusals.is_empty();
         for refusal in refusals {
