@@ -18,7 +18,7 @@ def oslo_run(suite, source, broker, vhost):
     # Without resolving links: the environment's programs stand beside its python.
     programs = Path(sys.executable).parent
     address = broker.url("rabbit", vhost)
-    run([programs / "stestr", "run", "--concurrency", "2", "--exclude-regex", LEFT_OUT, "oslo_messaging.tests.functional"],
+    run([programs / "stestr", "run", "--concurrency", "5", "--exclude-regex", LEFT_OUT, "oslo_messaging.tests.functional"],
         log, 500, source, TRANSPORT_DRIVER="rabbit", RPC_TRANSPORT_URL=address, NOTIFY_TRANSPORT_URL=address,
         OS_TEST_TIMEOUT=120, PYTHONPATH=source, PATH=f"{programs}:{os.environ['PATH']}")
     outcome = Outcome(suite, log=log)

@@ -163,6 +163,9 @@ impl Plan {
             if dice.chance(12) {
                 rounds.extend(churn(&harsh, dice));
             }
+            if dice.chance(6) {
+                rounds.extend(declared_anew(dice));
+            }
         }
         Plan { seed, queues, memory, rounds, followed: None }
     }
@@ -247,11 +250,17 @@ fn churn(harsh: &Harsh, dice: &mut Dice) -> Vec<Round> {
     }
     let mut rounds = vec![calm(fill, Vec::new(), dice)];
     if harsh.disk && dice.chance(50) {
+        // What is damaged is worth reclaiming first: less lives beside it than in each segment that comes after.
+        let publish = |to: usize, count: u16, size: u16| {
+            (3, Work::Publish { to: Some(to), count, size, persistent: true, priority: 0, ttl: None })
+        };
+        let mut few = [publish(emptied, 14, 1000), publish(kept, 1, 100)].repeat(3);
+        few.push((3, Work::Purge(emptied)));
+        rounds.push(calm(few, Vec::new(), dice));
         let flips = (0..3).map(|_| Beside::FlipBody(dice.throw())).collect();
         rounds.push(calm(Vec::new(), flips, dice));
-        let again = [(3, publish(emptied, 60, dice)), (3, Work::Purge(emptied))];
-        let works = again.iter().copied().cycle().take(12).collect();
-        let last = calm(works, vec![Beside::Reclaim(dice.throw())], dice);
+        let again = [publish(emptied, 14, 1000), publish(kept, 1, 1000), (3, Work::Purge(emptied))];
+        let last = calm(again.repeat(30), vec![Beside::Reclaim(dice.throw())], dice);
         rounds.push(Round { end: End::Audit, ..last });
     } else {
         let get = Work::Get { queue: kept, count: 100, no_ack: dice.chance(50) };
@@ -259,6 +268,26 @@ fn churn(harsh: &Harsh, dice: &mut Dice) -> Vec<Round> {
         rounds.push(calm(works, vec![Beside::Reclaim(dice.throw()), Beside::Reclaim(dice.throw())], dice));
     }
     rounds
+}
+
+/// A queue is deleted and declared again, and gets messages under its new declaration; soon after, the node goes down.
+fn declared_anew(dice: &mut Dice) -> Vec<Round> {
+    let (queue, connection) = (dice.place(QUEUES), dice.place(CONNECTIONS));
+    let publish =
+        Work::Publish { to: Some(queue), count: 3, size: 200, persistent: true, priority: 0, ttl: None };
+    let delete = Work::Delete { queue, if_unused: false, if_empty: false };
+    let works = [Work::Declare(queue), publish, delete, Work::Declare(queue), publish];
+    let end = match dice.below(3) {
+        0 => End::Stop,
+        1 => End::Kill(dice.below(400) as u16),
+        _ => End::Power { after: dice.below(400) as u16, seed: dice.chance(70).then(|| dice.throw()) },
+    };
+    let round = |works, end, dice: &mut Dice| {
+        let restless = [8, 40, 100, 200][dice.place(4)];
+        Round { seed: dice.throw(), restless, works, beside: Vec::new(), end }
+    };
+    let works = works.map(|work| (connection, work)).to_vec();
+    vec![round(works, end, dice), round(Vec::new(), End::Audit, dice)]
 }
 
 fn trouble(dice: &mut Dice) -> Beside {

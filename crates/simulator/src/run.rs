@@ -453,15 +453,17 @@ impl Driver {
             return self.kill(0, Crash::Process);
         }
         let enough = self.room.is_none_or(|room| room >= ENOUGH_SEGMENTS * self.settings.segment_bytes);
-        // One record or group larger than a segment waits until all of it fits: nothing else can be done for it.
+        // One record or group larger than a segment waits until all of it fits: nothing can be done for it but to give back
+        // what is dead.
         let pending = self.node.as_ref().map_or(0, SimulatedNode::pending_bytes);
         let free = self.room.unwrap_or(u64::MAX).saturating_sub(self.disk.used());
         let fits = free >= pending + 3 * self.settings.segment_bytes;
-        if is_full(self) && enough && fits {
+        let (segments, live) = self.node.as_ref().map_or((0, 0), SimulatedNode::log_size);
+        let is_kept = segments > FEW_SEGMENTS + self.flips;
+        if is_full(self) && enough && (fits || is_kept) {
             let (used, room) = (self.disk.used(), self.room);
-            let size = self.node.as_ref().map(SimulatedNode::log_size);
             self.find(format!(
-                "all is purged, and the log waits for space: {used} of {room:?} bytes, {size:?}"
+                "all is purged, and the log waits for space: {used} of {room:?} bytes, {segments} segments, {live} bytes live"
             ));
         }
     }
