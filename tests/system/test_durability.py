@@ -1,9 +1,12 @@
 """What was confirmed is there after kill -9, in order; what was firmly acknowledged is not."""
 import random
+import threading
 import time
 
 import pytest
 from crash_load import CrashLoad, Queue, Stream, declare
+from pika import spec
+from raw import Raw, method_frame, publish_frames
 
 KILLS, MANY_KILLS = 50, 500
 
@@ -72,3 +75,47 @@ def test_load_is_a_true_witness(broker):
         for queue in stream.queues:
             assert queue.delivered == stream.confirmed
             assert queue.firm
+
+
+def test_what_was_declared_or_deleted_and_answered_outlives_a_kill(broker):
+    """The answer is the promise, as for RabbitMQ: killed the moment it is read, nothing of it is gone or back."""
+    broker.own_process()
+    names = [f"promised-{number}" for number in range(12)]
+    for name in names:
+        with Raw(broker) as raw:
+            raw.channel()
+            raw.call(1, spec.Exchange.Declare(exchange=name, type="topic", durable=True), spec.Exchange.DeclareOk)
+            raw.call(1, spec.Queue.Declare(queue=name, durable=True), spec.Queue.DeclareOk)
+            raw.call(1, spec.Queue.Bind(queue=name, exchange=name, routing_key="key.#"), spec.Queue.BindOk)
+            broker.kill()
+        broker.start()
+        with Raw(broker) as raw:
+            raw.channel()
+            raw.send(publish_frames(1, name, "key.1", b"there"))
+            assert raw.call(1, spec.Queue.Declare(queue=name, passive=True), spec.Queue.DeclareOk).message_count == 1
+            raw.call(1, spec.Queue.Unbind(queue=name, exchange=name, routing_key="key.#"), spec.Queue.UnbindOk)
+            broker.kill()
+        broker.start()
+        with Raw(broker) as raw:
+            raw.channel()
+            raw.send(publish_frames(1, name, "key.1", b"nowhere"))
+            assert raw.call(1, spec.Queue.Declare(queue=name, passive=True), spec.Queue.DeclareOk).message_count == 0
+            raw.call(1, spec.Exchange.Delete(exchange=name), spec.Exchange.DeleteOk)
+            raw.call(1, spec.Queue.Delete(queue=name), spec.Queue.DeleteOk)
+            broker.kill()
+        broker.start()
+    assert not [row for row in broker.rows("list_queues", "name") if row[0] in names]
+    assert not [row for row in broker.rows("list_exchanges", "name") if row[0] in names]
+
+
+def test_declarations_sent_together_share_a_sync_and_keep_their_order(broker):
+    """Ten thousand queues, and one answer after the other; what is asked behind them is answered behind them."""
+    count = 10_000
+    with Raw(broker, seconds=60) as raw:
+        raw.channel()
+        frames = b"".join(method_frame(1, spec.Queue.Declare(queue=f"many-{number}", durable=True))
+                          for number in range(count))
+        threading.Thread(target=raw.send, args=[frames + method_frame(1, spec.Basic.Qos(prefetch_count=1))]).start()
+        for number in range(count):
+            assert raw.expect(spec.Queue.DeclareOk).queue == f"many-{number}"
+        assert isinstance(raw.read_method(), spec.Basic.QosOk)

@@ -114,6 +114,11 @@ impl SimulatedConnection {
         self.0.turn(out)
     }
 
+    /// Whether something that the client asked for is not answered yet: it waits for the disk.
+    pub fn owes_answer(&self) -> bool {
+        self.0.owes_answer()
+    }
+
     /// Whether an alarm holds this client back.
     pub fn is_held_back(&mut self) -> bool {
         self.0.is_held_back()

@@ -172,9 +172,14 @@ impl Journal {
         self.0.shared.durable.load(Ordering::Acquire)
     }
 
+    /// Behind everything appended so far: once the log is durable up to here, all of it is on disk.
+    pub fn end(&self) -> Position {
+        self.0.shared.pending.lock().end()
+    }
+
     /// Waits until everything appended so far is on disk.
     pub fn sync(&self) -> Result<(), Error> {
-        let end = self.0.shared.pending.lock().end();
+        let end = self.end();
         self.commit(end);
         self.0.shared.wait(end)
     }

@@ -19,6 +19,7 @@ pub const ALL: &[(&str, &str)] = &[
         "delete-judged-apart",
         "whether a queue is empty or unused is judged before it is deleted, and not as it is",
     ),
+    ("declare-early", "a declaration or deletion is answered before it is on disk"),
     ("confirm-early", "a publish is confirmed before it is on disk"),
     ("acks-dropped", "a reclaim carries no acknowledgement over"),
     ("full-spins", "the log's thread does not sleep while it waits for space"),

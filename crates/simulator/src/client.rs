@@ -47,6 +47,8 @@ pub struct Desk {
     pub open: AtomicU64,
     /// It has been told that it is held back.
     pub held: AtomicBool,
+    /// It waits for an answer.
+    pub waits: AtomicBool,
 }
 
 impl Wake for Desk {
@@ -101,6 +103,8 @@ pub fn start(number: usize, world: &Arc<World>, node: &SimulatedNode) -> Arc<Des
         got_nothing: false,
         closed: None,
         under_way: None,
+        performed: false,
+        waited: false,
     };
     let thread = sched::spawn(&format!("client {number}"), move || client.run());
     *desk.thread.lock() = thread.ok();
@@ -148,6 +152,10 @@ pub(crate) struct Client {
     closed: Option<u16>,
     /// What an answer is awaited for.
     under_way: Option<Work>,
+    /// It came about: the answer is no news.
+    performed: bool,
+    /// What was said last was not answered at once.
+    waited: bool,
 }
 
 /// The connection that publishes and settles in transactions.
@@ -226,10 +234,24 @@ impl Client {
         self.say(&bytes);
     }
 
-    /// Sends bytes and hears what is said.
+    /// Sends bytes and hears what is said: all of it, where an answer waits for the disk.
     fn say(&mut self, bytes: &[u8]) {
         self.connection.feed(bytes);
         self.pump();
+        self.waited = self.open && self.connection.owes_answer();
+        if self.waited {
+            self.performed();
+        }
+        while self.open && self.connection.owes_answer() && !self.is_to_quit() {
+            self.desk.waits.store(true, Ordering::SeqCst);
+            sched::park(None);
+            self.pump();
+        }
+        self.desk.waits.store(false, Ordering::SeqCst);
+    }
+
+    fn is_to_quit(&self) -> bool {
+        self.desk.orders.lock().front() == Some(&Order::Quit)
     }
 
     /// The same for what may end the channel, which puts back what is in the client's hands before it hears of it.

@@ -79,6 +79,12 @@ pub struct Queue {
     pub shaky: bool,
     /// It was declared in this round.
     pub renewed: bool,
+    /// Declarations and deletions of it under way.
+    under_way: u32,
+    /// More than one were at the same time: nobody knows who came first.
+    muddled: bool,
+    /// What is known was answered, and nobody has said otherwise since: it holds over a crash.
+    promised: bool,
 }
 
 impl Queue {
@@ -126,6 +132,9 @@ impl Model {
             deleted: false,
             shaky: false,
             renewed: false,
+            under_way: 0,
+            muddled: false,
+            promised: false,
         };
         Model {
             now: 1,
@@ -374,6 +383,27 @@ impl Model {
         }
     }
 
+    /// A queue is about to be declared or deleted.
+    pub fn begin(&mut self, queue: usize) {
+        let known = &mut self.queues[queue];
+        known.under_way += 1;
+        known.muddled |= known.under_way > 1;
+        known.promised = false;
+    }
+
+    /// The broker has answered that the queue is there, or gone.
+    pub fn promised(&mut self, queue: usize) {
+        let known = &mut self.queues[queue];
+        known.promised = !known.muddled && known.kind.durable && !known.kind.auto_delete;
+    }
+
+    /// A declaration or deletion was answered, or never will be.
+    pub fn end(&mut self, queue: usize) {
+        let known = &mut self.queues[queue];
+        known.under_way -= 1;
+        known.muddled &= known.under_way > 0;
+    }
+
     /// A queue is there, or no longer.
     pub fn there(&mut self, queue: usize, there: bool) {
         self.tell(None, || format!("queue {queue} is there: {there}"));
@@ -436,8 +466,8 @@ impl Model {
         self.torn = commits.values().filter_map(|commit| self.to_judge(commit)).collect();
         self.found.clear();
         for (number, queue) in self.queues.iter_mut().enumerate() {
-            let unsure =
-                !orderly && (queue.shaky || queue.renewed || queue.deleted || queue.since >= self.firm);
+            let changed = queue.shaky || queue.renewed || queue.deleted || queue.since >= self.firm;
+            let unsure = !orderly && changed && !queue.promised;
             let wiped = queue.wiped || queue.deleted || queue.shaky;
             if !queue.kind.durable {
                 queue.there = Some(false);
@@ -457,6 +487,7 @@ impl Model {
                 };
             }
             (queue.wiped, queue.deleted, queue.shaky, queue.renewed) = (false, false, false, false);
+            (queue.under_way, queue.muddled, queue.promised) = (0, false, false);
         }
         self.loose.clear();
         self.starts = true;

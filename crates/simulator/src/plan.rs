@@ -166,6 +166,9 @@ impl Plan {
             if dice.chance(6) {
                 rounds.extend(declared_anew(dice));
             }
+            if dice.chance(6) {
+                rounds.extend(cut_off(dice));
+            }
         }
         Plan { seed, queues, memory, rounds, followed: None }
     }
@@ -277,17 +280,43 @@ fn declared_anew(dice: &mut Dice) -> Vec<Round> {
         Work::Publish { to: Some(queue), count: 3, size: 200, persistent: true, priority: 0, ttl: None };
     let delete = Work::Delete { queue, if_unused: false, if_empty: false };
     let works = [Work::Declare(queue), publish, delete, Work::Declare(queue), publish];
-    let end = match dice.below(3) {
-        0 => End::Stop,
-        1 => End::Kill(dice.below(400) as u16),
-        _ => End::Power { after: dice.below(400) as u16, seed: dice.chance(70).then(|| dice.throw()) },
-    };
+    let end = if dice.chance(30) { End::Stop } else { crash(dice) };
     let round = |works, end, dice: &mut Dice| {
         let restless = [8, 40, 100, 200][dice.place(4)];
         Round { seed: dice.throw(), restless, works, beside: Vec::new(), end }
     };
     let works = works.map(|work| (connection, work)).to_vec();
     vec![round(works, end, dice), round(Vec::new(), End::Audit, dice)]
+}
+
+/// A transaction that publishes and acknowledges is committed, and the node goes down.
+fn cut_off(dice: &mut Dice) -> Vec<Round> {
+    let publish = |to: Option<usize>, count: u16| Work::Publish {
+        to,
+        count,
+        size: 200,
+        persistent: true,
+        priority: 0,
+        ttl: None,
+    };
+    let get = |queue: usize| (2, Work::Get { queue, count: 3, no_ack: false });
+    let round = |works, end, dice: &mut Dice| {
+        let restless = [8, 40, 100, 200][dice.place(4)];
+        Round { seed: dice.throw(), restless, works, beside: Vec::new(), end }
+    };
+    let fill = vec![(0, Work::Declare(0)), (0, Work::Declare(1)), (0, publish(None, 6))];
+    let commit = (2, Work::Commit { rollback: false });
+    let ack = (2, Work::Ack { count: 6, multiple: dice.chance(50) });
+    let works = vec![get(0), get(1), ack, (2, publish(Some(0), 3)), (2, publish(Some(1), 3)), commit];
+    vec![round(fill, End::Rest(30), dice), round(works, crash(dice), dice)]
+}
+
+fn crash(dice: &mut Dice) -> End {
+    let after = dice.below(400) as u16;
+    if dice.chance(50) {
+        return End::Kill(after);
+    }
+    End::Power { after, seed: dice.chance(70).then(|| dice.throw()) }
 }
 
 fn trouble(dice: &mut Dice) -> Beside {

@@ -1,7 +1,7 @@
 //! Carries out a plan on a simulated machine, and judges by the model.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -396,6 +396,9 @@ impl Driver {
             if open > 0 {
                 self.find(format!("connection {number} waits for {open} confirms that do not come"));
             }
+            if desk.waits.load(Ordering::SeqCst) {
+                self.find(format!("connection {number} waits for an answer that does not come"));
+            }
             if waiting > 0 || desk.held.load(Ordering::SeqCst) {
                 self.find(format!("connection {number} is held back for ever"));
             }
@@ -443,11 +446,15 @@ impl Driver {
         self.world.model.lock().end_round();
         // What was taken before the disk was found full is written first, and goes then: some segments at a time.
         let is_full = |driver: &Driver| driver.node.as_ref().is_some_and(SimulatedNode::is_full);
-        for _ in 0..20 {
+        let (mut before, mut idle) = (u64::MAX, 0);
+        while idle < 3 {
             self.pass_some();
             if !is_full(self) {
                 break;
             }
+            let pending = self.node.as_ref().map_or(0, SimulatedNode::pending_bytes);
+            idle = if pending < before { 0 } else { idle + 1 };
+            before = pending;
         }
         if self.node.as_ref().is_some_and(SimulatedNode::has_failed) {
             return self.kill(0, Crash::Process);
@@ -458,7 +465,9 @@ impl Driver {
         let pending = self.node.as_ref().map_or(0, SimulatedNode::pending_bytes);
         let free = self.room.unwrap_or(u64::MAX).saturating_sub(self.disk.used());
         let fits = free >= pending + 3 * self.settings.segment_bytes;
-        let (segments, live) = self.node.as_ref().map_or((0, 0), SimulatedNode::log_size);
+        let (_, live) = self.node.as_ref().map_or((0, 0), SimulatedNode::log_size);
+        let is_segment = |path: &PathBuf| path.extension().is_some_and(|end| end == "seg");
+        let segments = self.disk.paths().iter().filter(|path| is_segment(path)).count() as u64;
         let is_kept = segments > FEW_SEGMENTS + self.flips;
         if is_full(self) && enough && (fits || is_kept) {
             let (used, room) = (self.disk.used(), self.room);

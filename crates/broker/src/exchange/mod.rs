@@ -122,6 +122,11 @@ impl Exchange {
         self.name.is_empty()
     }
 
+    /// Up to where the log has to be on disk for the declaration to outlive a crash; 0 where it is not in the log.
+    pub(crate) fn logged_up_to(&self) -> u64 {
+        if self.record_size == 0 { 0 } else { self.id + u64::from(self.record_size) }
+    }
+
     /// Grows whenever a message published here may have to go elsewhere than before.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

@@ -56,6 +56,11 @@ impl Outbox {
         self.frames.len() + self.in_flight
     }
 
+    /// Whether there is room for more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting() < OUTBOX_LIMIT
+    }
+
     /// Whether the client has left its deliveries unread for this long.
     pub(crate) fn is_stuck(&self, for_at_least: Duration) -> bool {
         let idle = sched::now().saturating_duration_since(self.last_progress);

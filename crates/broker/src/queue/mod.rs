@@ -153,6 +153,11 @@ impl Queue {
         self.deleted.load(Ordering::Acquire)
     }
 
+    /// Up to where the log has to be on disk for the declaration to outlive a crash; 0 where it is not in the log.
+    pub(crate) fn logged_up_to(&self) -> u64 {
+        if self.record_size == 0 { 0 } else { self.id + u64::from(self.record_size) }
+    }
+
     /// Whether the connection may use this queue (RabbitMQ's 405 when not).
     pub(crate) fn is_locked_for(&self, link: u64) -> bool {
         self.owner.as_ref().is_some_and(|owner| owner.link != link)

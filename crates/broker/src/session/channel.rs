@@ -102,6 +102,7 @@ impl Session {
 
     /// Takes back what the channel held: its consumers, its unacknowledged messages.
     fn release_channel(&mut self, number: u16) {
+        self.promises.forget(number);
         self.card.channels.lock().remove(&number);
         let mut unacked = self.link.lock().close_channel(number);
         let Some(channel) = self.channels.get_mut(&number) else { return };
@@ -128,6 +129,7 @@ impl Session {
         for number in self.channels.keys().copied().collect::<Vec<_>>() {
             self.release_channel(number);
         }
+        self.promises.forget_all();
         self.channels.clear();
         self.routes.clear();
         let Ok(vhost) = self.vhost() else { return };

@@ -54,12 +54,13 @@ impl Session {
         if !self.awaits_disk {
             return;
         }
-        let Some(vhost) = self.card.vhost.get() else { return };
-        let log = &vhost.store().log;
-        let durable = if sched::fault::is_back("confirm-early") { u64::MAX } else { log.durable() };
+        let Some(log) = self.card.vhost.get().map(|vhost| &vhost.store().log) else { return };
         let failed = log.state() == journal::State::Failed;
-        let mut wanted = 0;
-        let mut torn = Vec::new();
+        let durable = log.durable();
+        let promised = self.keep_promises(durable, failed);
+        let Some(vhost) = self.card.vhost.get() else { return };
+        let durable = if sched::fault::is_back("confirm-early") { u64::MAX } else { durable };
+        let (mut wanted, mut torn) = (0, Vec::new());
         for (number, channel) in &mut self.channels {
             if let Some(tx) = &mut channel.tx {
                 for _ in 0..tx.take_committed(durable) {
@@ -87,9 +88,9 @@ impl Session {
             wanted = wanted.max(confirms.next_end().unwrap_or(0));
             channel.card.unconfirmed.store(confirms.pending.len() as u64, Ordering::Relaxed);
         }
-        self.awaits_disk = wanted > 0;
-        if wanted > 0 {
-            vhost.store().commit(wanted, self.link.waker());
+        self.awaits_disk = wanted > 0 || promised > 0;
+        for end in [wanted, promised].into_iter().filter(|end| *end > 0) {
+            vhost.store().commit(end, self.link.waker());
         }
         torn.into_iter().for_each(|number| self.tear(number));
     }

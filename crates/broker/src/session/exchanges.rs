@@ -20,8 +20,8 @@ impl Session {
         let vhost = Arc::clone(self.vhost()?);
         if declare.passive {
             not_default(&name)?;
-            vhost.exchange(&name)?;
-            self.answer(number, declare.no_wait, &Method::ExchangeDeclareOk);
+            let end = vhost.exchange(&name)?.logged_up_to();
+            self.promise(number, declare.no_wait, &Method::ExchangeDeclareOk, end);
             return Ok(());
         }
         let kind = ExchangeKind::from_name(declare.exchange_type).ok_or_else(|| {
@@ -51,7 +51,7 @@ impl Session {
             }
         };
         equivalent(&exchange, declare, kind, &arguments, &vhost.name)?;
-        self.answer(number, declare.no_wait, &Method::ExchangeDeclareOk);
+        self.promise(number, declare.no_wait, &Method::ExchangeDeclareOk, exchange.logged_up_to());
         Ok(())
     }
 
@@ -78,13 +78,16 @@ impl Session {
             return Err(Failure::refused(what));
         }
         self.check(Right::Configure, Kind::Exchange, &name)?;
-        if let Some(exchange) = vhost.find_exchange(&name)
-            && !vhost.delete_exchange(&exchange, delete.if_unused)
+        let exchange = vhost.find_exchange(&name);
+        if let Some(exchange) = &exchange
+            && !vhost.delete_exchange(exchange, delete.if_unused)
         {
             let what = format!("exchange '{name}' in vhost '{}' in use", vhost.name);
             return Err(Failure::precondition(what));
         }
-        self.answer(number, delete.no_wait, &Method::ExchangeDeleteOk);
+        let end =
+            if exchange.is_none_or(|exchange| exchange.durable) { vhost.store().said_up_to() } else { 0 };
+        self.promise(number, delete.no_wait, &Method::ExchangeDeleteOk, end);
         Ok(())
     }
 
@@ -95,8 +98,9 @@ impl Session {
         let source = vhost.exchange(bind.source)?;
         let destination = Destination::Exchange(vhost.exchange(bind.destination)?);
         check_headers(&source, &arguments)?;
-        vhost.bind(&BindingRequest { source: bind.source, destination, key: bind.routing_key, arguments })?;
-        self.answer(number, bind.no_wait, &Method::ExchangeBindOk);
+        let request = BindingRequest { source: bind.source, destination, key: bind.routing_key, arguments };
+        let end = vhost.bind(&request)?;
+        self.promise(number, bind.no_wait, &Method::ExchangeBindOk, end);
         Ok(())
     }
 
@@ -104,14 +108,15 @@ impl Session {
         let arguments = unbind.arguments.to_owned();
         self.check_exchange_binding(unbind.source, unbind.destination)?;
         let vhost = Arc::clone(self.vhost()?);
+        let mut end = vhost.store().said_up_to();
         if let (Some(_), Some(destination)) =
             (vhost.find_exchange(unbind.source), vhost.find_exchange(unbind.destination))
         {
             let destination = Destination::Exchange(destination);
             let key = unbind.routing_key;
-            vhost.unbind(&BindingRequest { source: unbind.source, destination, key, arguments })?;
+            end = vhost.unbind(&BindingRequest { source: unbind.source, destination, key, arguments })?;
         }
-        self.answer(number, unbind.no_wait, &Method::ExchangeUnbindOk);
+        self.promise(number, unbind.no_wait, &Method::ExchangeUnbindOk, end);
         Ok(())
     }
 

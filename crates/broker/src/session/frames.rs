@@ -26,8 +26,10 @@ impl From<(Failure, MethodId)> for Stated {
 }
 
 impl Session {
-    /// Works through the bytes and returns how many are done with; the rest is the beginning of a frame.
+    /// Works through the bytes and returns how many are done with; the rest is the beginning of a frame, or
+    /// ([`is_paused`](Self::is_paused)) has to wait until the session [may go on](Self::may_go_on).
     pub(super) fn take_in(&mut self, bytes: &[u8]) -> usize {
+        self.is_paused = false;
         let mut gathered = Gathered::new(self.routes.next_batch());
         let mut done = 0;
         while let Some(rest) = bytes.get(done..) {
@@ -43,6 +45,10 @@ impl Session {
             }
             match frame::split(rest, self.frame_max + frame::OVERHEAD as u32) {
                 Ok(None) => break,
+                Ok(Some((frame, _))) if self.has_to_wait(&frame) => {
+                    self.is_paused = true;
+                    break;
+                }
                 Ok(Some((frame, used))) => {
                     let after = rest.get(used..).unwrap_or_default();
                     done += used;
@@ -60,6 +66,31 @@ impl Session {
         }
         self.flush(&mut gathered);
         done
+    }
+
+    /// Whether this frame has to wait: a method whose answer would come before others that [wait for the
+    /// disk](super::promises), or find no room among what the client leaves unread. What is answered there too, or not at
+    /// all, need not.
+    fn has_to_wait(&self, frame: &Frame<'_>) -> bool {
+        if frame.kind != frame::METHOD || frame.channel == 0 {
+            return false;
+        }
+        let Some(&[_, class, _, method]) = frame.payload.first_chunk() else { return false };
+        let waits = match class {
+            // exchange
+            40 => false,
+            // queue: all but purge
+            50 => method == 30,
+            // basic: all but publish, ack, reject and nack
+            60 => !matches!(method, 40 | 80 | 90 | 120),
+            _ => true,
+        };
+        waits && matches!(self.phase, Phase::Open) && !self.may_go_on()
+    }
+
+    /// Whether what waits need not wait any more.
+    pub(super) fn may_go_on(&self) -> bool {
+        !matches!(self.phase, Phase::Open) || (self.promises.is_empty() && self.link.lock().has_room())
     }
 
     /// One frame; returns how much of what comes `after` it was taken along.

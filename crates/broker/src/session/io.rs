@@ -167,6 +167,16 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
         })
     }
 
+    /// Works on with what came before and had to wait. `false`: it still has to.
+    fn go_on(&mut self) -> bool {
+        let may = self.session.may_go_on();
+        if may {
+            let done = self.session.take_in(&self.leftover);
+            self.leftover.drain(..done.min(self.leftover.len()));
+        }
+        may
+    }
+
     fn note_read(&mut self, bytes: usize) {
         self.last_read = Instant::now();
         self.silent_since = None;
@@ -297,6 +307,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
         if !may_read || (blocked_out && this.session.link.lock().frames.len() > crate::link::OUTBOX_LIMIT) {
             // Nor is it silent while nobody listens.
             this.silent_since = None;
+            return Poll::Pending;
+        }
+        if this.session.is_paused {
+            this.silent_since = None;
+            if !this.go_on() {
+                return Poll::Pending;
+            }
+            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         match this.read(cx) {

@@ -11,6 +11,7 @@
 //! | [`publish`] | content put together, routed and gathered into a batch |
 //! | [`acks`] | acknowledgements, rejections, recover |
 //! | [`confirm`] | publisher confirms |
+//! | [`promises`] | answers that wait for the disk |
 //! | [`tx`] | transactions |
 //! | [`consume`] | consumers, `basic.get`, `basic.qos`, direct reply-to |
 //! | [`exchanges`], [`queues`] | the classes exchange and queue |
@@ -30,6 +31,7 @@ mod handshake;
 mod io;
 #[cfg(feature = "simulated")]
 pub(crate) mod pipe;
+mod promises;
 mod publish;
 mod queues;
 mod rights;
@@ -45,6 +47,7 @@ use hashbrown::HashMap;
 use self::channel::Channel;
 use self::handshake::Phase;
 pub(crate) use self::io::{Ends, serve};
+use self::promises::Promises;
 use self::publish::Routes;
 use self::rights::RightsCache;
 use crate::card::ConnectionCard;
@@ -74,8 +77,12 @@ pub(crate) struct Session {
     cancel_notify: bool,
     /// The client can be told that it is held back.
     blocked_notify: bool,
-    /// Confirms or commits wait for the log.
+    /// Answers that wait for the log.
+    promises: Promises,
+    /// Confirms, commits or other answers wait for the log.
     awaits_disk: bool,
+    /// The rest of what was read waits: for answers that have to go first, or for room.
+    is_paused: bool,
     /// Whether this client's publishing is held back.
     throttle: Throttle,
 }
@@ -97,7 +104,9 @@ impl Session {
             rights: RightsCache::default(),
             cancel_notify: false,
             blocked_notify: false,
+            promises: Promises::default(),
             awaits_disk: false,
+            is_paused: false,
             throttle: Throttle::default(),
         }
     }

@@ -49,6 +49,12 @@ impl Pipe {
     /// What one read brought.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.leftover.extend_from_slice(bytes);
+        if !self.session.is_paused {
+            self.take_in();
+        }
+    }
+
+    fn take_in(&mut self) {
         let done = self.session.take_in(&self.leftover);
         self.leftover.drain(..done.min(self.leftover.len()));
     }
@@ -60,6 +66,10 @@ impl Pipe {
         }
         self.session.take_cancelled();
         self.session.confirm();
+        if self.session.is_paused && self.session.may_go_on() {
+            self.take_in();
+            self.session.confirm();
+        }
         let mut frames = Vec::new();
         while self.session.link.take_frames(&mut frames) {
             out.extend_from_slice(&frames);
@@ -72,6 +82,11 @@ impl Pipe {
             }
         }
         self.session.phase != Phase::Gone
+    }
+
+    /// Whether an answer waits for the disk, or what was read for its turn behind one.
+    pub(crate) fn owes_answer(&self) -> bool {
+        !self.session.promises.is_empty() || self.session.is_paused
     }
 
     /// Whether an alarm holds this client back, so that it would not be read from.

@@ -53,7 +53,7 @@ impl Session {
         self.channel(number)?.last_queue = Some(Arc::clone(&queue.name));
         let (message_count, consumer_count) = queue.counts();
         let ok = class::DeclareOk { queue: &queue.name, message_count, consumer_count };
-        self.answer(number, declare.no_wait, &Method::QueueDeclareOk(ok));
+        self.promise(number, declare.no_wait, &Method::QueueDeclareOk(ok), queue.logged_up_to());
         Ok(())
     }
 
@@ -163,8 +163,8 @@ impl Session {
         self.check_owner(&queue)?;
         check_headers(&source, &arguments)?;
         let destination = Destination::Queue(queue);
-        vhost.bind(&BindingRequest { source: bind.exchange, destination, key: &key, arguments })?;
-        self.answer(number, bind.no_wait, &Method::QueueBindOk);
+        let end = vhost.bind(&BindingRequest { source: bind.exchange, destination, key: &key, arguments })?;
+        self.promise(number, bind.no_wait, &Method::QueueBindOk, end);
         Ok(())
     }
 
@@ -174,11 +174,17 @@ impl Session {
         let arguments = unbind.arguments.to_owned();
         self.check_queue_binding(unbind.exchange, &name)?;
         let vhost = Arc::clone(self.vhost()?);
+        let mut end = vhost.store().said_up_to();
         if let (Some(_), Some(queue)) = (vhost.find_exchange(unbind.exchange), vhost.find_queue(&name)) {
             let destination = Destination::Queue(queue);
-            vhost.unbind(&BindingRequest { source: unbind.exchange, destination, key: &key, arguments })?;
+            end = vhost.unbind(&BindingRequest {
+                source: unbind.exchange,
+                destination,
+                key: &key,
+                arguments,
+            })?;
         }
-        self.send(number, &Method::QueueUnbindOk);
+        self.promise(number, false, &Method::QueueUnbindOk, end);
         Ok(())
     }
 
@@ -214,8 +220,9 @@ impl Session {
         let name = self.queue_name(number, delete.queue)?;
         self.check(Right::Configure, Kind::Queue, &name)?;
         let vhost = Arc::clone(self.vhost()?);
-        let mut messages = 0;
+        let (mut messages, mut durable) = (0, true);
         if let Some(queue) = vhost.find_queue(&name) {
+            durable = queue.durable;
             self.check_owner(&queue)?;
             let condition = Condition::Asked { if_unused: delete.if_unused, if_empty: delete.if_empty };
             messages = match vhost.delete_queue(&queue, condition) {
@@ -229,7 +236,8 @@ impl Session {
             };
         }
         let ok = class::DeleteOk { message_count: u32::try_from(messages).unwrap_or(u32::MAX) };
-        self.answer(number, delete.no_wait, &Method::QueueDeleteOk(ok));
+        let end = if durable { vhost.store().said_up_to() } else { 0 };
+        self.promise(number, delete.no_wait, &Method::QueueDeleteOk(ok), end);
         self.take_cancelled();
         Ok(())
     }

@@ -2,6 +2,7 @@
 //!
 //! | room | what |
 //! |---|---|
+//! | [`owed`] | what a full disk keeps from the log |
 //! | [`records`] | the form of the log's records |
 //! | [`ledger`] | which records are dead |
 //! | [`replay`] | what a log says, record by record |
@@ -9,12 +10,13 @@
 //! | [`together`] | what a transaction does, as one |
 
 pub(crate) mod ledger;
+mod owed;
 pub(crate) mod reclaim;
 pub(crate) mod records;
 pub(crate) mod replay;
 pub(crate) mod together;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,6 +28,8 @@ use sched::fault;
 use smallvec::SmallVec;
 
 use self::ledger::Ledger;
+pub(crate) use self::owed::OWED;
+use self::owed::Owed;
 use self::records::Record;
 use crate::clock;
 use crate::message::{Incoming, Message, Stored};
@@ -82,47 +86,6 @@ pub(crate) struct Store {
     /// Somebody gives space back.
     reclaiming: AtomicBool,
     segment_bytes: u64,
-}
-
-/// What the log still has to be told. Locked under the ledger, never the other way round.
-#[derive(Default)]
-struct Owed {
-    /// Messages that queues are done with, by queue.
-    acks: BTreeMap<u64, Vec<u64>>,
-    deleted: Vec<u64>,
-}
-
-impl Owed {
-    fn add(&mut self, record: Record) {
-        match record {
-            Record::Ack { queue, ids } => self.acks.entry(queue).or_default().extend(ids),
-            Record::Deleted { id } => self.deleted.push(id),
-            _ => {}
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.acks.is_empty() && self.deleted.is_empty()
-    }
-
-    fn count(&self) -> usize {
-        self.acks.values().map(Vec::len).sum::<usize>() + self.deleted.len()
-    }
-
-    /// One record's worth.
-    fn take(&mut self) -> Option<Record> {
-        if let Some(id) = self.deleted.pop() {
-            return Some(Record::Deleted { id });
-        }
-        let mut first = self.acks.first_entry()?;
-        let queue = *first.key();
-        let left = first.get().len().saturating_sub(records::MOST_ACKS);
-        let ids = first.get_mut().split_off(left);
-        if left == 0 {
-            first.remove();
-        }
-        Some(Record::Ack { queue, ids })
-    }
 }
 
 /// Tasks that wait for the log to reach the disk.
@@ -268,64 +231,16 @@ impl Store {
         self.log.release_many(cause, &released);
     }
 
-    /// Appends an acknowledgement or deletion, or owes it while the disk is full. `None`: the log takes nothing any
-    /// more (it has failed, or is closed), so that what it was told last stands, and nothing may be released.
-    fn say(&self, kind: u8, index: &[u8], owe: impl FnOnce(&mut Owed)) -> Option<Cause> {
-        match self.log.append(journal::Record { kind, index, body: &[] }) {
-            Ok(appended) => Some(appended.cause()),
-            Err(error) => {
-                let cause = Cause::owed(&error);
-                match cause {
-                    Some(_) => owe(&mut self.owed.lock()),
-                    None => tracing::debug!(
-                        %error,
-                        "an acknowledgement was not written: a restart brings the message back"
-                    ),
-                }
-                cause
-            }
-        }
-    }
-
-    /// Appends what had to wait for space, as far as there is some now.
-    pub(crate) fn pay_owed(&self) {
-        loop {
-            // In step with reclaim, as every acknowledgement; but for a slice at a time.
-            let _in_step = self.ledger.lock();
-            let Some(owed) = self.take_owed() else { return };
-            // What is gone from the disk needs no word any more.
-            let (kind, index) = match &owed {
-                Record::Ack { ids, .. } if ids.iter().all(|id| !self.log.holds(*id)) => continue,
-                Record::Deleted { id } if !self.log.holds(*id) => continue,
-                owed => owed.encode(),
-            };
-            match self.log.append_reserved(journal::Record { kind, index: &index, body: &[] }) {
-                Ok(_) => {}
-                Err(journal::Error::Full(_)) => {
-                    self.owed.lock().add(owed);
-                    return;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "an acknowledgement that had to wait was not written");
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Whether something waits for space.
-    #[cfg(feature = "simulated")]
-    pub(crate) fn owes(&self) -> bool {
-        !self.owed.lock().is_empty()
-    }
-
-    fn take_owed(&self) -> Option<Record> {
-        self.owed.lock().take()
-    }
-
-    /// Asks for everything up to `end` to reach the disk; `waker` is called when it may have.
+    /// Asks for everything up to `end` to reach the disk; `waker` is called when it may have, or, for what is
+    /// [`OWED`], when it may be in the log.
     pub(crate) fn commit(&self, end: Position, waker: &Waker) {
         self.waiters.0.lock().push(waker.clone());
+        if end == OWED {
+            if self.said_up_to() != OWED || self.log.state() == journal::State::Failed {
+                waker.wake_by_ref();
+            }
+            return;
+        }
         self.log.commit(end);
         // It may have happened between the caller's look and the entry in the list.
         if self.log.durable() >= end || self.log.state() == journal::State::Failed {
@@ -455,25 +370,6 @@ impl Store {
                 "{count} acknowledgements and deletions found no room; their messages and queues will be back"
             ))),
         }
-    }
-
-    /// Appends what had to wait for space, with what can be done for it. Returns how much still waits.
-    fn pay_before_the_end(&self) -> usize {
-        for _ in 0..2 {
-            if self.owed.lock().is_empty() {
-                return 0;
-            }
-            // What is dead altogether goes without a word; the rest is told, from the reserve if need be.
-            if let Err(error) = self.reclaim() {
-                tracing::warn!(%error, "space could not be given back before the end");
-            }
-            self.pay_owed();
-            if !self.owed.lock().is_empty() {
-                self.log.try_again();
-                self.pay_owed();
-            }
-        }
-        self.owed.lock().count()
     }
 }
 

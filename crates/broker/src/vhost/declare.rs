@@ -1,12 +1,13 @@
 //! Declaring, binding and deleting: topology and log changed together, under the topology's lock.
 //!
-//! Rights are checked before, by the session. A change is appended to the log first and made in memory then; it
-//! is not waited for, since whatever is confirmed later stands behind it in the same log.
+//! Rights are checked before, by the session. A change is appended to the log first and made in memory then; the
+//! session waits with its answer until the log is on disk that far, nobody else does: whatever is confirmed later stands
+//! behind it in the same log.
 
 use std::sync::Arc;
 
 use amqp::table::FieldTable;
-use journal::Cause;
+use journal::{Cause, Position};
 
 use super::Vhost;
 use super::topology::Topology;
@@ -114,15 +115,18 @@ impl Vhost {
         Ok(queue)
     }
 
-    /// Binds; a binding that is there already stays as it is.
-    pub(crate) fn bind(&self, request: &BindingRequest<'_>) -> Outcome {
+    /// Binds; a binding that is there already stays as it is. Returns up to where the log has to be on disk for it (0: it is
+    /// not in the log).
+    pub(crate) fn bind(&self, request: &BindingRequest<'_>) -> Outcome<Position> {
         let mut topology = self.topology.write();
         let source = self.source(&topology, request.source)?;
         self.still_there(&topology, &request.destination)?;
         let added = source.bindings.write().add(request.destination.clone(), request.key, &request.arguments);
         if !added {
-            return Ok(());
+            let place = source.records.read().get(&binding_key(request)).copied();
+            return Ok(place.map_or(0, end_of));
         }
+        let mut end = 0;
         if source.durable && request.destination.is_durable() {
             let record = Record::Binding {
                 source: source.id,
@@ -133,6 +137,7 @@ impl Vhost {
             };
             match self.store().define(&record) {
                 Ok(place) => {
+                    end = end_of(place);
                     source.records.write().insert(binding_key(request), place);
                 }
                 Err(error) => {
@@ -143,15 +148,18 @@ impl Vhost {
         }
         topology.bound(&source, &request.destination);
         topology.changed(&source);
-        Ok(())
+        Ok(end)
     }
 
-    /// Unbinds; a binding that is not there is no error. An auto-delete exchange goes with its last binding.
-    pub(crate) fn unbind(&self, request: &BindingRequest<'_>) -> Outcome {
+    /// Unbinds; a binding that is not there is no error. An auto-delete exchange goes with its last binding. Returns up to
+    /// where the log has to be on disk, as [`bind`](Self::bind) does.
+    pub(crate) fn unbind(&self, request: &BindingRequest<'_>) -> Outcome<Position> {
         let mut topology = self.topology.write();
         let source = self.source(&topology, request.source)?;
+        let is_logged = source.durable && request.destination.is_durable();
+        let end = || if is_logged { self.store().said_up_to() } else { 0 };
         if !source.bindings.write().remove(&request.destination, request.key, &request.arguments) {
-            return Ok(());
+            return Ok(end());
         }
         if let Some((id, size)) = source.records.write().remove(&binding_key(request)) {
             self.store().undefine(id, size);
@@ -159,7 +167,7 @@ impl Vhost {
         topology.unbound(&source, &request.destination);
         topology.changed(&source);
         self.auto_delete(&mut topology, vec![source]);
-        Ok(())
+        Ok(end())
     }
 
     fn source(&self, topology: &Topology, name: &str) -> Outcome<Arc<Exchange>> {
@@ -267,6 +275,11 @@ impl Vhost {
         }
         messages
     }
+}
+
+/// Up to where a definition's record reaches in the log, by its identity and size.
+fn end_of((id, size): (u64, u32)) -> Position {
+    id + u64::from(size)
 }
 
 fn binding_key(request: &BindingRequest<'_>) -> BindingKey {

@@ -41,6 +41,7 @@ impl Client {
     fn declare(&mut self, queue: usize) {
         let Some(mut model) = self.model() else { return };
         let kind = model.queues[queue].kind;
+        model.begin(queue);
         model.queues[queue].renewed = true;
         drop(model);
         let name = queue_name(queue);
@@ -50,19 +51,50 @@ impl Client {
         }
         self.under_way = Some(Work::Declare(queue));
         self.risk(&bytes);
-        self.under_way = None;
+        self.end_work(queue);
+    }
+
+    /// What is under way is answered, or never will be.
+    fn end_work(&mut self, queue: usize) {
+        (self.under_way, self.performed) = (None, false);
+        if let Some(mut model) = self.model() {
+            model.end(queue);
+        }
+    }
+
+    /// What is under way came about, and waits for the disk: nobody was told yet.
+    pub(super) fn performed(&mut self) {
+        let under_way = self.under_way.filter(|_| !self.performed);
+        self.performed = true;
+        let Some(mut model) = self.model() else { return };
+        match under_way {
+            Some(Work::Declare(queue)) => model.there(queue, true),
+            Some(Work::Delete { queue, .. }) => {
+                model.queues[queue].deleted = true;
+                model.there(queue, false);
+            }
+            _ => {}
+        }
     }
 
     /// The answer to what is under way.
     pub(super) fn answered(&mut self, heard: &Heard) {
-        let under_way = self.under_way;
+        let (under_way, is_news) = (self.under_way, !self.performed);
         let Some(mut model) = self.model() else { return };
         match (under_way, heard) {
-            (Some(Work::Declare(queue)), Heard::Declared) => model.there(queue, true),
+            (Some(Work::Declare(queue)), Heard::Declared) => {
+                if is_news {
+                    model.there(queue, true);
+                }
+                model.promised(queue);
+            }
             (Some(Work::Purge(queue)), Heard::Purged) => model.queues[queue].wiped = true,
             (Some(Work::Delete { queue, if_empty, .. }), Heard::Deleted(count)) => {
-                model.queues[queue].deleted = true;
-                model.there(queue, false);
+                if is_news {
+                    model.queues[queue].deleted = true;
+                    model.there(queue, false);
+                }
+                model.promised(queue);
                 if if_empty && *count > 0 {
                     model.find(format!(
                         "queue {queue} was to be deleted if empty, and went with {count} messages"
@@ -242,6 +274,7 @@ impl Client {
         let name = queue_name(queue);
         let method = method(&name);
         if let Some(mut model) = self.model() {
+            model.begin(queue);
             model.queues[queue].shaky = true;
         }
         self.under_way = Some(match method {
@@ -251,7 +284,7 @@ impl Client {
             _ => Work::Purge(queue),
         });
         self.risk(&wire::method(&method));
-        self.under_way = None;
+        self.end_work(queue);
     }
 
     /// Looks at all that is ready in a queue, while nobody else is about, and puts it back.
@@ -284,6 +317,10 @@ impl Client {
         self.closed = None;
         self.say(&wire::declare(&name, kind, true));
         let is_there = self.closed.take().is_none();
+        if self.waited {
+            // Seen before others did what they did meanwhile.
+            return;
+        }
         if is_there && kind.shares {
             self.say(&wire::share(&name));
         }

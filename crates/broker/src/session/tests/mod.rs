@@ -169,8 +169,22 @@ impl Client {
     /// One read of the socket.
     fn feed(&mut self, bytes: &[u8]) {
         self.leftover.extend_from_slice(bytes);
-        let done = self.session.take_in(&self.leftover);
-        self.leftover.drain(..done);
+        loop {
+            let done = self.session.take_in(&self.leftover);
+            self.leftover.drain(..done);
+            self.keep_promises();
+            if !self.session.is_paused || !self.session.may_go_on() {
+                break;
+            }
+        }
+    }
+
+    /// What was declared gets to the disk, and is answered.
+    fn keep_promises(&mut self) {
+        while !self.session.promises.is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            self.session.confirm();
+        }
     }
 
     fn say(&mut self, channel: u16, method: &Method<'_>) {
