@@ -31,3 +31,4 @@ pub use frame::{Frame, FrameError};
 pub use method::{Method, MethodId};
 pub use properties::{ContentHeader, Properties};
 pub use table::{FieldTable, RawTable, Value, ValueRef};
+pub use wire::SHORT_STRING_MAX;

@@ -9,7 +9,7 @@
 use crate::error::Malformed;
 
 /// The longest short string, in bytes: its length is one octet.
-pub(crate) const SHORT_STRING_MAX: usize = u8::MAX as usize;
+pub const SHORT_STRING_MAX: usize = u8::MAX as usize;
 
 const SHORT: Malformed = Malformed("ends in the middle of a field");
 

@@ -8,7 +8,7 @@ use amqp::properties::Properties;
 use amqp::table::FieldTable;
 
 use crate::access::{Access, AccessError};
-use crate::card::ConnectionCard;
+use crate::card::{ConnectionCard, Greeting};
 use crate::exchange::{Destination, Exchange};
 use crate::flow::alarms::Resource;
 use crate::info::{
@@ -244,7 +244,7 @@ impl Broker {
             disk_free_limit: node.settings.disk_free_limit,
             damages: node.damages(),
             connections: node.connection_count() as u64,
-            max_connections: node.settings.max_connections as u64,
+            max_connections: node.connection_limit() as u64,
             file_descriptors: file_descriptors(),
         }
     }
@@ -360,7 +360,7 @@ fn connection_info(card: &ConnectionCard) -> ConnectionInfo {
         timeout: card.heartbeat.load(Ordering::Relaxed),
         frame_max: card.frame_max.load(Ordering::Relaxed),
         channel_max: card.channel_max.load(Ordering::Relaxed),
-        client_properties: greeting.map(|g| g.properties.clone()).unwrap_or_default(),
+        client_properties: greeting.map(Greeting::properties).unwrap_or_default(),
         recv_oct: traffic.received_bytes.load(Ordering::Relaxed),
         recv_cnt: traffic.received_reads.load(Ordering::Relaxed),
         send_oct: traffic.sent_bytes.load(Ordering::Relaxed),

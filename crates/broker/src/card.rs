@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
-use amqp::table::FieldTable;
+use amqp::table::{FieldTable, RawTable};
 use parking_lot::Mutex;
 
 use crate::access::Identity;
@@ -36,8 +36,19 @@ pub(crate) struct ConnectionCard {
 
 /// What the client said of itself.
 pub(crate) struct Greeting {
-    pub(crate) properties: FieldTable,
+    /// A table as it came: taken apart it is many times larger.
+    properties: Box<[u8]>,
     pub(crate) mechanism: String,
+}
+
+impl Greeting {
+    pub(crate) fn new(properties: RawTable<'_>, mechanism: String) -> Greeting {
+        Greeting { properties: properties.as_bytes().into(), mechanism }
+    }
+
+    pub(crate) fn properties(&self) -> FieldTable {
+        RawTable::parse(&self.properties).map(|table| table.to_owned()).unwrap_or_default()
+    }
 }
 
 /// Where a connection is in its life, as `rabbitmqctl list_connections state` names it.

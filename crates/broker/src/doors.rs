@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +21,8 @@ use crate::session::{Ends, serve};
 
 /// Pause after the system refused to hand out a connection (too many files, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Refusals are told so often at the most.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// A door that cannot be opened.
 pub(crate) struct ClosedDoor {
@@ -86,12 +88,13 @@ impl Doors {
 }
 
 async fn accept(node: Arc<Node>, listener: TcpListener) {
+    let mut refusals = Refusals::default();
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
-                let limit = node.settings.max_connections;
-                if node.stopping.load(Ordering::Acquire) || (limit != 0 && node.connection_count() >= limit) {
-                    tracing::warn!(%peer, limit, "connection refused: there are too many, or the broker is ending");
+                let limit = node.connection_limit();
+                if node.stopping.load(Ordering::Acquire) || node.connection_count() >= limit {
+                    refusals.tell(peer, limit);
                     continue;
                 }
                 // Registered before anything is awaited, so that no connection is between door and list.
@@ -103,6 +106,24 @@ async fn accept(node: Arc<Node>, listener: TcpListener) {
                 tracing::warn!(%error, "no connection could be taken");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+}
+
+/// Clients that were turned away: many a one tries again at once.
+#[derive(Default)]
+struct Refusals {
+    untold: u64,
+    told: Option<Instant>,
+}
+
+impl Refusals {
+    fn tell(&mut self, peer: SocketAddr, limit: usize) {
+        self.untold += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            let refused = std::mem::take(&mut self.untold);
+            tracing::warn!(%peer, limit, refused, "connection refused: there are too many, or the broker is ending");
+            self.told = Some(Instant::now());
         }
     }
 }

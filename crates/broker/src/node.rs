@@ -209,6 +209,18 @@ impl Node {
         self.connections.lock().values().cloned().collect()
     }
 
+    /// Connections there may be: as many as are allowed, and leave files for logs and the control socket. The share is
+    /// RabbitMQ's (`file_handle_cache`: all but a hundred, nine tenths of it, less two); of few files, half.
+    pub(crate) fn connection_limit(&self) -> usize {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        let beside_logs = (files.saturating_sub(100) / 10 * 9).saturating_sub(2).max(files / 2);
+        let by_files = usize::try_from(beside_logs).unwrap_or(usize::MAX);
+        match self.settings.max_connections {
+            0 => by_files,
+            allowed => allowed.min(by_files),
+        }
+    }
+
     pub(crate) fn connection_count(&self) -> usize {
         self.connections.lock().len()
     }

@@ -31,6 +31,12 @@ fn text(text: impl AsRef<[u8]>) -> Value {
     Value::LongStr(text.as_ref().to_vec())
 }
 
+/// A routing key holds 255 bytes; of a longer one the end is left out. (RabbitMQ's firehose fails there.)
+fn short(mut key: String) -> String {
+    key.truncate(key.floor_char_boundary(amqp::SHORT_STRING_MAX));
+    key
+}
+
 impl Trace {
     /// A message came in, for the queues of these names (whether or not they exist).
     pub(crate) fn publish(channel: &Channel<'_>, parts: &Parts<'_>, addressees: &[Arc<str>]) -> Self {
@@ -40,7 +46,7 @@ impl Trace {
         let names = addressees.iter().filter(|name| !name.starts_with("amq.rabbitmq.reply-to."));
         let names = names.map(|name| text(name.as_bytes())).collect();
         headers.insert("routed_queues", Value::Array(names));
-        let key = format!("publish.{}", String::from_utf8_lossy(parts.exchange));
+        let key = short(format!("publish.{}", String::from_utf8_lossy(parts.exchange)));
         Trace { key, headers, body: Message::new(parts) }
     }
 
@@ -49,7 +55,7 @@ impl Trace {
         let mut headers = common(parts);
         headers.insert("redelivered", Value::I32(redelivered.into()));
         channel.describe(&mut headers);
-        Trace { key: format!("deliver.{queue}"), headers, body: Message::new(parts) }
+        Trace { key: short(format!("deliver.{queue}")), headers, body: Message::new(parts) }
     }
 }
 

@@ -106,7 +106,9 @@ pub struct Model {
     pub findings: Vec<String>,
     /// Transactions whose commits were sent and not answered.
     pub commits: BTreeMap<u64, Commit>,
-    /// The same, of the life before: to be judged by what is there.
+    /// All that were ever sent.
+    groups: Vec<Commit>,
+    /// Those of the life before that were not answered: to be judged by what is there.
     pub torn: Vec<Commit>,
     /// What was seen since the start, where there is something to judge.
     found: BTreeSet<(usize, Id)>,
@@ -145,6 +147,7 @@ impl Model {
             loose: BTreeSet::new(),
             findings: Vec::new(),
             commits: BTreeMap::new(),
+            groups: Vec::new(),
             torn: Vec::new(),
             found: BTreeSet::new(),
             followed: None,
@@ -224,7 +227,9 @@ impl Model {
         let acked = acked.iter().filter(confirmed).copied().collect();
         let queues = |id: &Id| self.messages.get(id).into_iter().flat_map(|message| message.holds.keys());
         let put = published.iter().flat_map(|id| queues(id).map(|queue| (*queue, *id))).collect();
-        self.commits.insert(number, Commit { put, acked });
+        let commit = Commit { put, acked };
+        self.groups.push(commit.clone());
+        self.commits.insert(number, commit);
     }
 
     /// What of a commit that was not answered must be there as a whole, or not at all.
@@ -383,38 +388,19 @@ impl Model {
         }
     }
 
-    /// A queue is about to be declared or deleted.
-    pub fn begin(&mut self, queue: usize) {
-        let known = &mut self.queues[queue];
-        known.under_way += 1;
-        known.muddled |= known.under_way > 1;
-        known.promised = false;
-    }
-
-    /// The broker has answered that the queue is there, or gone.
-    pub fn promised(&mut self, queue: usize) {
-        let known = &mut self.queues[queue];
-        known.promised = !known.muddled && known.kind.durable && !known.kind.auto_delete;
-    }
-
-    /// A declaration or deletion was answered, or never will be.
-    pub fn end(&mut self, queue: usize) {
-        let known = &mut self.queues[queue];
-        known.under_way -= 1;
-        known.muddled &= known.under_way > 0;
-    }
-
-    /// A queue is there, or no longer.
-    pub fn there(&mut self, queue: usize, there: bool) {
-        self.tell(None, || format!("queue {queue} is there: {there}"));
-        let now = self.tick();
-        let known = &mut self.queues[queue];
-        // Of two that were about at once nobody knows who came first.
-        let there = Some(there).filter(|_| !(known.renewed && known.shaky));
-        known.renewed |= there == Some(true);
-        if known.there != there {
-            known.there = there;
-            known.since = now;
+    /// A message's body was damaged on the disk: it may be lost, and nothing else. But for a transaction of which the log
+    /// does not say yet that it was on disk: it looks as if a power cut had torn it, and none of it counts.
+    pub fn damage_body(&mut self, id: Id) {
+        let of_it = self.groups.iter().filter(|group| group.put.iter().any(|(_, put)| *put == id));
+        let mut copies: Vec<_> =
+            of_it.flat_map(|group| group.put.iter().chain(&group.acked)).copied().collect();
+        let message = self.messages.get(&id);
+        copies.extend(message.into_iter().flat_map(|message| message.holds.keys()).map(|queue| (*queue, id)));
+        for (queue, id) in copies {
+            let Some(hold) = self.hold(queue, id) else { continue };
+            if matches!(hold.standing, Standing::Must | Standing::Settled(_)) {
+                (hold.standing, hold.vague) = (Standing::May, true);
+            }
         }
     }
 
@@ -499,36 +485,6 @@ impl Model {
         self.starts = false;
     }
 
-    /// A look at a queue.
-    pub fn looked(&mut self, number: usize, there: bool) {
-        self.tell(None, || format!("queue {number} is found: {there}"));
-        let now = self.tick();
-        let queue = &mut self.queues[number];
-        let expected = queue.there;
-        if expected != Some(there) {
-            queue.since = now;
-        }
-        queue.there = Some(there);
-        match (expected, there) {
-            (Some(true), false) => self.find(format!("queue {number} is gone")),
-            (Some(false), true) => self.find(format!("queue {number}, which was deleted, is back")),
-            _ => {}
-        }
-        if !there {
-            let confirmed = self.holds(number).filter(|(_, hold)| hold.standing == Standing::Must).count();
-            if confirmed > 0 && expected.is_none() {
-                self.find(format!("queue {number} is gone with {confirmed} messages that were confirmed"));
-            }
-            // What a start did not find is not on the disk; what went in this life may not yet be gone from there.
-            let gone = if self.starts { Standing::Never } else { Standing::Settled(now) };
-            for (_, hold) in self.holds(number) {
-                if matches!(hold.standing, Standing::Must | Standing::May) {
-                    hold.standing = gone;
-                }
-            }
-        }
-    }
-
     /// Everything ready in the queue was seen, in this order, and nobody else was about.
     pub fn audited(&mut self, queue: usize, seen: &[Id]) {
         self.tell(None, || format!("queue {queue} is looked through: {} messages", seen.len()));
@@ -595,3 +551,5 @@ fn wipe(hold: &mut Hold, now: Moment, round: u64, gone: bool) {
         hold.vague = true;
     }
 }
+
+mod queues;

@@ -332,11 +332,7 @@ impl Driver {
             }
         }
         self.world.troubled.store(true, Ordering::SeqCst);
-        if let Some(message) = model.messages.get_mut(&id) {
-            for hold in message.holds.values_mut().filter(|hold| hold.standing == Standing::Must) {
-                (hold.standing, hold.vague) = (Standing::May, true);
-            }
-        }
+        model.damage_body(id);
     }
 
     /// Everybody comes to rest, and some time passes.

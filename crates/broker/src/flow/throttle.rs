@@ -60,7 +60,7 @@ impl Throttle {
         self.met.is_some()
     }
 
-    #[cfg(any(test, feature = "simulated"))]
+    /// Whether an alarm holds it back.
     pub(crate) fn is_blocked(&self) -> bool {
         self.blocked
     }

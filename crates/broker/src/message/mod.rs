@@ -71,14 +71,15 @@ impl<'a> Parts<'a> {
         Some(Parts { exchange, routing_key, properties, body })
     }
 
-    /// The block's pieces in order, for a writer that can gather.
+    /// The block's pieces in order, for a writer that can gather. Names come from the wire, and are short strings.
     pub(crate) fn with_pieces<R>(&self, write: impl FnOnce(&[&[u8]]) -> R) -> R {
+        let (exchange, routing_key) = (clip(self.exchange), clip(self.routing_key));
         let properties_len = (self.properties.len() as u32).to_be_bytes();
         write(&[
-            &[self.exchange.len() as u8],
-            self.exchange,
-            &[self.routing_key.len() as u8],
-            self.routing_key,
+            &[exchange.len() as u8],
+            exchange,
+            &[routing_key.len() as u8],
+            routing_key,
             &properties_len,
             self.properties,
             self.body,
@@ -87,8 +88,14 @@ impl<'a> Parts<'a> {
 
     /// Length of the block these parts make.
     pub(crate) fn block_len(&self) -> usize {
-        6 + self.exchange.len() + self.routing_key.len() + self.properties.len() + self.body.len()
+        let names = clip(self.exchange).len() + clip(self.routing_key).len();
+        6 + names + self.properties.len() + self.body.len()
     }
+}
+
+/// What a short string has room for.
+fn clip(name: &[u8]) -> &[u8] {
+    name.get(..amqp::SHORT_STRING_MAX).unwrap_or(name)
 }
 
 fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

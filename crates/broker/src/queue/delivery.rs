@@ -85,9 +85,7 @@ impl Queue {
                 effects.backlog = Some(Arc::clone(self) as Arc<_>);
             }
         }
-        if state.ready.next_expiry().is_some_and(|at| at < state.timer_at) {
-            self.arm_timer(state, effects);
-        }
+        self.arm_timer_for_head(state, effects);
     }
 
     /// The entry that stands for a message from now on.
@@ -171,6 +169,7 @@ impl Queue {
         if served == Served::All && state.ready.front().is_some_and(|e| e.message.is_none()) {
             self.want_loading(state, now, effects);
         }
+        self.arm_timer_for_head(state, effects);
         if backlog::is_worked_off(state.ready.tally().messages) {
             self.held_back.relieve();
         }

@@ -204,6 +204,14 @@ impl Queue {
         }
     }
 
+    /// Has the timer come for a head that expires: another one than before, where that was taken.
+    #[inline]
+    fn arm_timer_for_head(self: &Arc<Self>, state: &mut State, effects: &mut Effects) {
+        if state.ready.next_expiry().is_some_and(|at| at < state.timer_at) {
+            self.arm_timer(state, effects);
+        }
+    }
+
     /// The timer came: drops what has expired, and tries again what could not be read. Returns whether the queue
     /// itself has expired.
     pub(crate) fn expire(self: &Arc<Self>, now: u64, effects: &mut Effects) -> bool {

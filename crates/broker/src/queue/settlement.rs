@@ -100,6 +100,7 @@ impl Queue {
             forget(&mut entry, &state.unacked);
             Some(entry)
         };
+        self.arm_timer_for_head(&mut state, effects);
         link.lock().deliver_got(channel, self.as_any_type(), &delivery, keep, left);
         true
     }
@@ -116,11 +117,12 @@ impl Queue {
         messages
     }
 
-    /// Lets a consumer in. It is served by the next [`serve`](Self::serve), so that its `consume-ok` goes first.
+    /// Lets a consumer in. `welcome` is called before anybody can deliver to it: so its `consume-ok` goes first.
     pub(crate) fn add_consumer(
         &self,
         link: &Arc<Link>,
         consumer: &Arc<Consumer>,
+        welcome: impl FnOnce(),
     ) -> Result<(), ConsumeRefusal> {
         let mut state = self.lock();
         if self.is_deleted() {
@@ -130,6 +132,7 @@ impl Queue {
             return Err(ConsumeRefusal::Exclusive);
         }
         state.was_consumed = true;
+        welcome();
         state.consumers.add(Subscription { link: Arc::clone(link), consumer: Arc::clone(consumer) });
         Ok(())
     }

@@ -2,62 +2,38 @@
 
 use std::sync::Arc;
 
-use amqp::method::{Method, MethodId, basic};
+use amqp::method::{Method, basic};
 use amqp::reply;
 
 use super::Session;
-use super::batch::{Gathered, GatheredAck};
+use super::batch::Gathered;
 use super::tx::Verdict;
 use crate::error::{Failure, Outcome};
 use crate::link::{Effects, Unacked};
 
-const ACK: MethodId = MethodId { class: 60, method: 80 };
-
 impl Session {
+    /// Takes what a `basic.ack` settles out of what the client holds; its queues are told at the end of the batch. An
+    /// unknown tag ends the channel here and now: what comes behind it in the same read does not count.
     pub(super) fn gather_ack(
         &mut self,
-        channel: u16,
+        number: u16,
         ack: basic::Ack,
         gathered: &mut Gathered<'_>,
     ) -> Outcome {
-        if self.channels.get(&channel).is_some_and(|c| c.is_closing) {
+        if self.channels.get(&number).is_some_and(|c| c.is_closing) {
             return Ok(());
         }
-        self.channel(channel)?;
-        gathered.acks.push(GatheredAck { channel, ack });
-        Ok(())
+        self.channel(number)?;
+        let (tag, multiple) = (ack.delivery_tag, ack.multiple);
+        let tx = self.channels.get_mut(&number).and_then(|c| c.tx.as_mut());
+        let known = self.link.lock().channel(number).and_then(|deliveries| match tx {
+            Some(tx) => tx.hold_settlement(deliveries, (tag, multiple), Verdict::Acknowledged),
+            None => deliveries.settle(tag, multiple, &mut gathered.settled),
+        });
+        known.ok_or_else(|| unknown_tag(tag))
     }
 
-    /// Settles the gathered acknowledgements.
-    pub(super) fn settle_gathered(&mut self, acks: &mut Vec<GatheredAck>, effects: &mut Effects) {
-        if acks.is_empty() {
-            return;
-        }
-        let mut settled = Vec::with_capacity(acks.len());
-        let mut failures = Vec::new();
-        let mut outbox = self.link.lock();
-        for GatheredAck { channel, ack } in acks.drain(..) {
-            // A channel that is gone was closed by a failure just before.
-            let Some(deliveries) = outbox.channel(channel) else { continue };
-            if failures.iter().any(|(failed, _)| *failed == channel) {
-                continue;
-            }
-            let (tag, multiple) = (ack.delivery_tag, ack.multiple);
-            let known = match self.channels.get_mut(&channel).and_then(|c| c.tx.as_mut()) {
-                Some(tx) => tx.hold_settlement(deliveries, (tag, multiple), Verdict::Acknowledged),
-                None => deliveries.settle(tag, multiple, &mut settled),
-            };
-            if known.is_none() {
-                failures.push((channel, unknown_tag(tag)));
-            }
-        }
-        drop(outbox);
-        self.acknowledge(settled, effects);
-        for (channel, failure) in failures {
-            self.end_by(channel, &failure, ACK);
-        }
-    }
-
+    /// Tells the queues that these are done with.
     pub(super) fn acknowledge(&self, mut settled: Vec<Unacked>, effects: &mut Effects) {
         for run in settled.chunk_by_mut(|a, b| Arc::ptr_eq(&a.queue, &b.queue)) {
             if let Some(queue) = run.first().map(|unacked| Arc::clone(&unacked.queue)) {

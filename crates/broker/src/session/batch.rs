@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use amqp::method::basic;
-
 use crate::clock::now_ms;
+use crate::link::Unacked;
 use crate::message::Incoming;
 use crate::queue::Queue;
 use crate::trace::Trace;
@@ -12,19 +11,14 @@ use crate::trace::Trace;
 /// A batch is carried out early when it has this many queues.
 const MOST_QUEUES: usize = 256;
 
-/// A `basic.ack` that waits for the end of its batch.
-pub(super) struct GatheredAck {
-    pub(super) channel: u16,
-    pub(super) ack: basic::Ack,
-}
-
 /// What one read brought: publishes and acknowledgements that are carried out together.
 pub(super) struct Gathered<'b> {
     /// Number of the batch: routes remember their queues' places in it.
     pub(super) batch: u64,
     pub(super) messages: Vec<Incoming<'b>>,
     pub(super) groups: Vec<Group>,
-    pub(super) acks: Vec<GatheredAck>,
+    /// Deliveries that were acknowledged.
+    pub(super) settled: Vec<Unacked>,
     /// Channel, number and log position of messages to be confirmed.
     pub(super) confirms: Vec<(u16, u64, u64)>,
     pub(super) traces: Vec<Trace>,
@@ -43,7 +37,7 @@ impl<'b> Gathered<'b> {
             batch,
             messages: Vec::new(),
             groups: Vec::new(),
-            acks: Vec::new(),
+            settled: Vec::new(),
             confirms: Vec::new(),
             traces: Vec::new(),
             now: 0,
@@ -51,7 +45,10 @@ impl<'b> Gathered<'b> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.acks.is_empty() && self.confirms.is_empty() && self.traces.is_empty()
+        self.messages.is_empty()
+            && self.settled.is_empty()
+            && self.confirms.is_empty()
+            && self.traces.is_empty()
     }
 
     /// The time all messages of the batch share.

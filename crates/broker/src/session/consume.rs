@@ -70,7 +70,14 @@ impl Session {
             arguments,
             user,
         });
-        queue.add_consumer(&link, &consumer).map_err(|refusal| match refusal {
+        let (no_wait, ok) =
+            (consume.no_wait, Method::BasicConsumeOk(basic::ConsumeOk { consumer_tag: &tag }));
+        let welcome = || {
+            if !no_wait {
+                ok.write_frame(number, &mut link.lock().frames);
+            }
+        };
+        queue.add_consumer(&link, &consumer, welcome).map_err(|refusal| match refusal {
             ConsumeRefusal::Deleted => Failure::no_queue(&name, &vhost.name),
             ConsumeRefusal::Exclusive => {
                 Failure::refused(format_args!("queue '{name}' in vhost '{}' in exclusive use", vhost.name))
@@ -78,8 +85,6 @@ impl Session {
         })?;
         channel.consumers.insert(tag.clone(), (consumer, Arc::clone(&queue)));
         channel.card.consumers.fetch_add(1, Ordering::Relaxed);
-        let ok = basic::ConsumeOk { consumer_tag: &tag };
-        self.answer(number, consume.no_wait, &Method::BasicConsumeOk(ok));
         let mut effects = Effects::default();
         queue.serve(&mut effects);
         vhost.carry_out(&mut effects);
@@ -181,8 +186,8 @@ impl Session {
             arguments: FieldTable::default(),
             user,
         });
-        // A queue of our own making refuses nobody.
-        let _ = queue.add_consumer(&link, &consumer);
+        // A queue of our own making, which nobody can publish to yet, refuses nobody.
+        let _ = queue.add_consumer(&link, &consumer, || ());
         channel.replies = Some(Arc::clone(&queue));
         channel.consumers.insert(tag.clone(), (consumer, queue));
         channel.card.consumers.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! Frames taken apart and handed to whom they concern, and how errors end channels and connections.
 
+use std::time::Duration;
+
 use amqp::frame::{self, Frame, FrameError};
 use amqp::method::{Method, MethodId, channel as channel_class, connection};
 use amqp::{DecodeError, reply};
@@ -12,6 +14,11 @@ use crate::error::{Ends, Failure, Outcome};
 
 /// Class, weight and size of a content header, without which it is none.
 const CONTENT_HEADER: usize = 12;
+
+/// So long a session works on what one read brought before others have their turn on its thread.
+const TURN: Duration = Duration::from_millis(10);
+/// After so many frames it looks at the clock.
+const FRAMES: u32 = 4;
 
 /// A failure with the method it is stated for.
 pub(super) struct Stated {
@@ -27,11 +34,12 @@ impl From<(Failure, MethodId)> for Stated {
 
 impl Session {
     /// Works through the bytes and returns how many are done with; the rest is the beginning of a frame, or
-    /// ([`is_paused`](Self::is_paused)) has to wait until the session [may go on](Self::may_go_on).
+    /// ([`is_paused`](Self::is_paused)) has to wait until the session [may go on](Self::may_go_on): for answers before it,
+    /// for room, or for others that want the thread too.
     pub(super) fn take_in(&mut self, bytes: &[u8]) -> usize {
         self.is_paused = false;
         let mut gathered = Gathered::new(self.routes.next_batch());
-        let mut done = 0;
+        let (mut done, began, mut frames) = (0, sched::now(), 0_u32);
         while let Some(rest) = bytes.get(done..) {
             if self.phase == Phase::Header {
                 match self.protocol_header(rest) {
@@ -49,7 +57,12 @@ impl Session {
                     self.is_paused = true;
                     break;
                 }
+                Ok(Some(_)) if frames == FRAMES && sched::now().duration_since(began) >= TURN => {
+                    self.is_paused = true;
+                    break;
+                }
                 Ok(Some((frame, used))) => {
+                    frames = frames % FRAMES + 1;
                     let after = rest.get(used..).unwrap_or_default();
                     done += used;
                     match self.frame(frame, after, &mut gathered) {

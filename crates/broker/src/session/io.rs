@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use amqp::frame;
 use amqp::method::{Method, connection as class};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::Session;
@@ -32,6 +34,12 @@ const CLOSING_TIME: Duration = Duration::from_secs(10);
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 /// A written buffer larger than this is not kept.
 const KEPT_BYTES: usize = 64 * 1024;
+/// A connection at rest keeps no buffers larger than this.
+const REST_BYTES: usize = 4 * 1024;
+/// When nothing was written for so long, it is at rest.
+const REST_TIME: Duration = Duration::from_secs(1);
+/// How often a client that an alarm blocks, and that is not read from, is looked after.
+const BLOCKED_LOOK: Duration = Duration::from_secs(1);
 
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -50,11 +58,23 @@ pub(crate) enum Ends {
     Slow,
 }
 
+/// The broker's end of a connection.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the client has closed its end, or is gone, whatever lies there unread.
+    fn is_closed(&self) -> bool;
+}
+
+impl Socket for TcpStream {
+    fn is_closed(&self) -> bool {
+        let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let mut asked = [PollFd::new(self, PollFlags::RDHUP)];
+        poll(&mut asked, Some(&Timespec::default())).is_ok()
+            && asked.first().is_some_and(|answer| answer.revents().intersects(gone))
+    }
+}
+
 /// Serves one connection until its end.
-pub(crate) async fn serve<S>(socket: S, node: Arc<Node>, card: Arc<ConnectionCard>) -> Ends
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(crate) async fn serve<S: Socket>(socket: S, node: Arc<Node>, card: Arc<ConnectionCard>) -> Ends {
     let mut session = Session::new(Arc::clone(&node), card);
     let ended = Driver::new(socket, &mut session).await;
     session.release_all();
@@ -78,9 +98,11 @@ struct Driver<'s, S> {
     silent_since: Option<Instant>,
     /// All is said since then; the client has its end to close.
     over_since: Option<Instant>,
+    /// The clock is set for the time at which large buffers are let go.
+    will_rest: bool,
 }
 
-impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
+impl<'s, S: Socket> Driver<'s, S> {
     fn new(socket: S, session: &'s mut Session) -> Self {
         let now = Instant::now();
         let handshake = session.node.settings.handshake_timeout;
@@ -97,6 +119,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
             clocked: Phase::Header,
             silent_since: None,
             over_since: None,
+            will_rest: false,
         }
     }
 
@@ -110,6 +133,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
                     self.writing.shrink_to(KEPT_BYTES);
                 }
                 if !self.session.link.take_frames(&mut self.writing) {
+                    self.come_to_rest();
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -167,6 +191,34 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
         })
     }
 
+    /// All is written: has the clock come by for buffers that are large.
+    fn come_to_rest(&mut self) {
+        if !self.will_rest && self.writing.capacity().max(self.leftover.capacity()) > REST_BYTES {
+            self.will_rest = true;
+            let at = (Instant::now() + REST_TIME).into();
+            if self.clock.deadline() > at {
+                self.clock.as_mut().reset(at);
+            }
+        }
+    }
+
+    /// Lets buffers go that a connection at rest has no use for. `Some`: it is not at rest before then.
+    fn rest(&mut self) -> Option<Instant> {
+        if !self.will_rest {
+            return None;
+        }
+        let at = self.last_write + REST_TIME;
+        if self.written < self.writing.len() || Instant::now() < at {
+            return Some(at.max(Instant::now() + REST_TIME / 4));
+        }
+        self.will_rest = false;
+        (self.writing, self.written) = (Vec::new(), 0);
+        self.leftover.shrink_to_fit();
+        let frames = &mut self.session.link.lock().frames;
+        frames.shrink_to_fit();
+        None
+    }
+
     /// Works on with what came before and had to wait. `false`: it still has to.
     fn go_on(&mut self) -> bool {
         let may = self.session.may_go_on();
@@ -214,6 +266,9 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
         }
         let Some(blocked) = session.throttle.note_alarm(session.node.alarms.any()) else { return };
         session.card.set_state(if blocked { State::Blocked } else { State::Running });
+        if blocked {
+            self.clock.as_mut().reset((Instant::now() + BLOCKED_LOOK).into());
+        }
         if session.blocked_notify {
             if blocked {
                 let reason = session.node.alarms.reason();
@@ -259,6 +314,12 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
                 }
             };
             let next = self.session.throttle.until(now).map_or(next, |until| until.min(next));
+            let next = self.rest().map_or(next, |at| at.min(next));
+            if self.session.throttle.is_blocked() && self.socket.is_closed() {
+                // Nobody reads from it, so that nobody else would notice; and what it holds may be what the alarm is for.
+                return Some(Ends::Lost);
+            }
+            let next = if self.session.throttle.is_blocked() { next.min(now + BLOCKED_LOOK) } else { next };
             self.clock.as_mut().reset(next.into());
         }
         None
@@ -275,7 +336,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Driver<'s, S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
+impl<S: Socket> Future for Driver<'_, S> {
     type Output = Ends;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ends> {
@@ -332,7 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<'_, S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<'_, S> {
+impl<S: Socket> Driver<'_, S> {
     /// Everything is said: once it is written, the client is to close its end. Closed while it still writes, the socket
     /// would answer with a reset, which takes from it what it has not read yet. So what comes is read and passed over, for
     /// a while; RabbitMQ does the same.

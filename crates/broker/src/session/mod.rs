@@ -92,7 +92,7 @@ impl Session {
         let settings = &node.settings;
         Session {
             link: Arc::clone(&card.link),
-            frame_max: handshake::limit_of(settings.frame_max),
+            frame_max: handshake::FIRST_FRAMES,
             channel_max: settings.channel_max,
             heartbeat: 0,
             node,

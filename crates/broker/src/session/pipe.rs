@@ -66,7 +66,7 @@ impl Pipe {
         }
         self.session.take_cancelled();
         self.session.confirm();
-        if self.session.is_paused && self.session.may_go_on() {
+        while self.session.is_paused && self.session.may_go_on() {
             self.take_in();
             self.session.confirm();
         }

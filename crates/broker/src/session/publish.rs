@@ -236,7 +236,9 @@ impl Session {
         let Ok(vhost) = self.vhost().cloned() else { return };
         let traces = std::mem::take(&mut gathered.traces);
         let mut effects = Effects { traces, ..Effects::default() };
-        self.settle_gathered(&mut gathered.acks, &mut effects);
+        if !gathered.settled.is_empty() {
+            self.acknowledge(std::mem::take(&mut gathered.settled), &mut effects);
+        }
         sched::yield_point("publish: between log and queues");
         let batch = Batch { messages: &gathered.messages, now: gathered.now, tracing: vhost.is_tracing() };
         for group in &gathered.groups {

@@ -243,7 +243,8 @@ fn limits(member: &One, health: &Health) -> Vec<Finding> {
     if near(health.connections, health.connections_limit).is_some() {
         let (used, limit) = (health.connections, health.connections_limit);
         let cause = format!("aileron on {host} has {used} of {limit} connections: more are turned away");
-        tell("aileron-connections-near", cause, "raise broker.max_connections, then restart it".to_string());
+        tell("aileron-connections-near", cause, "raise broker.max_connections, or LimitNOFILE of aileron.service where that is what sets it; then restart it"
+            .to_string());
     }
     findings
 }

@@ -56,8 +56,14 @@ impl Client {
 
     /// What is under way is answered, or never will be.
     fn end_work(&mut self, queue: usize) {
+        let was_cut_off = !self.open && !self.performed;
         (self.under_way, self.performed) = (None, false);
         if let Some(mut model) = self.model() {
+            if was_cut_off {
+                // It may have come about.
+                model.queues[queue].there = None;
+                model.doubt(queue);
+            }
             model.end(queue);
         }
     }

@@ -69,7 +69,7 @@ fn what_has_expired_is_dropped_on_its_way() {
     publish(&queue, [3], Publish::default());
     publish(&queue, [4], short);
     let at = queue.clone();
-    at.add_consumer(&client, &Arc::new(consumer("c", 0))).expect("let in");
+    at.add_consumer(&client, &Arc::new(consumer("c", 0)), || ()).expect("let in");
     let mut effects = Effects::default();
     queue.serve(&mut effects);
     assert_eq!(numbers(&received(&client)), [3]);
@@ -129,5 +129,5 @@ fn a_deleted_queue_takes_nothing() {
     let effects = publish(&queue, [3], Publish::default());
     assert_eq!(effects.settled.len(), 1, "a message that came too late has a record all the same");
     assert_eq!(counts(&queue), (0, 0));
-    assert!(queue.add_consumer(&client, &Arc::new(consumer("c", 0))).is_err());
+    assert!(queue.add_consumer(&client, &Arc::new(consumer("c", 0)), || ()).is_err());
 }

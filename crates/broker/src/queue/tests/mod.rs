@@ -101,7 +101,7 @@ fn publish(queue: &Arc<Queue>, numbers: impl IntoIterator<Item = u64>, how: Publ
 /// Lets a consumer in and serves it.
 fn subscribe(queue: &Arc<Queue>, link: &Arc<Link>, consumer: Consumer) -> Arc<Consumer> {
     let consumer = Arc::new(consumer);
-    queue.add_consumer(link, &consumer).expect("let in");
+    queue.add_consumer(link, &consumer, || ()).expect("let in");
     let mut effects = Effects::default();
     queue.serve(&mut effects);
     consumer

@@ -26,7 +26,7 @@ fn above_the_budget_messages_lie_on_disk_and_come_back_in_order() {
         let written = queue.counters.disk_writes.load(Ordering::Relaxed);
         assert_eq!(written, if persistent { 0 } else { 50 }, "a persistent one is in the log anyway");
         let subscriber = Arc::new(consumer("c", 20));
-        queue.add_consumer(&client, &subscriber).expect("let in");
+        queue.add_consumer(&client, &subscriber, || ()).expect("let in");
         let mut effects = Effects::default();
         queue.serve(&mut effects);
         queue.serve(&mut effects);
@@ -98,7 +98,7 @@ fn get_reads_its_head_in_place() {
 fn what_was_purged_while_it_was_read_is_not_delivered() {
     let (queue, client) = (queue_on(&ground(&FaultyStorage::new(), 0), Arguments::default()), link());
     publish(&queue, 1..=5, Publish::default());
-    queue.add_consumer(&client, &Arc::new(consumer("c", 0))).expect("let in");
+    queue.add_consumer(&client, &Arc::new(consumer("c", 0)), || ()).expect("let in");
     let mut effects = Effects::default();
     queue.serve(&mut effects);
     queue.purge(&mut effects);
@@ -121,7 +121,7 @@ fn a_damaged_message_does_not_hold_up_the_others() {
     let file = disk.paths().into_iter().find(is_log).expect("a segment");
     let base = u64::from_str_radix(file.file_stem().and_then(|stem| stem.to_str()).expect("a name"), 16);
     disk.flip_bit(&file, second.id - base.expect("its base") + u64::from(second.size) / 2, 3);
-    queue.add_consumer(&client, &Arc::new(consumer("c", 0))).expect("let in");
+    queue.add_consumer(&client, &Arc::new(consumer("c", 0)), || ()).expect("let in");
     let mut effects = Effects::default();
     queue.serve(&mut effects);
     let wanted = effects.load.pop().expect("a read");

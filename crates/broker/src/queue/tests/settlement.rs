@@ -104,14 +104,14 @@ fn an_exclusive_consumer_is_alone() {
     let exclusive = || Arc::new(Consumer { exclusive: true, ..consumer("x", 0) });
     let plain = || Arc::new(consumer("p", 0));
     let alone = exclusive();
-    assert_eq!(queue.add_consumer(&client, &alone), Ok(()));
-    assert_eq!(queue.add_consumer(&client, &plain()), Err(ConsumeRefusal::Exclusive));
+    assert_eq!(queue.add_consumer(&client, &alone, || ()), Ok(()));
+    assert_eq!(queue.add_consumer(&client, &plain(), || ()), Err(ConsumeRefusal::Exclusive));
     let mut effects = Effects::default();
     queue.remove_consumer(&alone, &mut effects);
     let one = plain();
-    assert_eq!(queue.add_consumer(&client, &one), Ok(()));
-    assert_eq!(queue.add_consumer(&client, &exclusive()), Err(ConsumeRefusal::Exclusive));
-    assert_eq!(queue.add_consumer(&client, &plain()), Ok(()));
+    assert_eq!(queue.add_consumer(&client, &one, || ()), Ok(()));
+    assert_eq!(queue.add_consumer(&client, &exclusive(), || ()), Err(ConsumeRefusal::Exclusive));
+    assert_eq!(queue.add_consumer(&client, &plain(), || ()), Ok(()));
 }
 
 #[test]
