@@ -137,6 +137,7 @@ fn settings(config: &Config) -> Result<Settings, ServeError> {
     settings.disk_free_limit = own.disk_free_limit;
     settings.memory_for_messages = own.memory_for_messages;
     settings.loopback_users.clone_from(&own.loopback_users);
+    settings.default_vhost.clone_from(&own.default_vhost);
     settings.default_user.clone_from(&own.default_user);
     settings.default_pass.clone_from(&own.default_pass);
     settings.handshake_timeout = own.handshake_timeout;

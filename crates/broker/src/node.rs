@@ -13,7 +13,7 @@ use journal::{Event, Journal};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::access::{Access, AccessError, DEFAULT_VHOST, Definitions};
+use crate::access::{Access, AccessError, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
@@ -92,8 +92,8 @@ impl Node {
         access.set_loopback_users(settings.loopback_users.clone());
         if access.is_empty() {
             folders.settle(|_| false, access.next_vhost())?;
-            folders.create(access.next_vhost(), DEFAULT_VHOST)?;
-            access.bootstrap(&settings.default_user, &settings.default_pass)?;
+            folders.create(access.next_vhost(), &settings.default_vhost)?;
+            access.bootstrap(&settings.default_vhost, &settings.default_user, &settings.default_pass)?;
         }
         let named: HashSet<u64> = access.vhosts().iter().map(|vhost| vhost.id.0).collect();
         folders.settle(|number| named.contains(&number), access.next_vhost())?;

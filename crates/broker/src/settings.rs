@@ -34,7 +34,9 @@ pub struct Settings {
     pub memory_for_messages: u64,
     /// Users that may log in from the loopback only.
     pub loopback_users: Vec<String>,
-    /// The user a first start makes, with every right in the vhost `/`.
+    /// The vhost a first start makes.
+    pub default_vhost: String,
+    /// The user a first start makes, with every right in that vhost.
     pub default_user: String,
     /// That user's password.
     pub default_pass: String,
@@ -64,6 +66,7 @@ impl Settings {
             disk_free_limit: 50_000_000,
             memory_for_messages: 256 << 20,
             loopback_users: vec!["guest".to_owned()],
+            default_vhost: crate::access::DEFAULT_VHOST.to_owned(),
             default_user: "guest".to_owned(),
             default_pass: "guest".to_owned(),
             handshake_timeout: Duration::from_secs(10),

@@ -107,26 +107,26 @@ impl Access {
         image.users.is_empty() && image.vhosts.is_empty() && image.next_vhost == 0
     }
 
-    /// Makes what RabbitMQ makes at a first start, in one transaction: the vhost `/` and an
-    /// administrator with every permission in it.
+    /// Makes what RabbitMQ makes at a first start, in one transaction: a vhost of this name ([`DEFAULT_VHOST`] where nobody
+    /// wants another) and an administrator with every permission in it.
     ///
     /// # Errors
     /// [`AccessError::VhostExists`] or [`AccessError::UserExists`] when it is no first start.
-    pub fn bootstrap(&self, user: &str, password: &str) -> Result<VhostId, AccessError> {
+    pub fn bootstrap(&self, name: &str, user: &str, password: &str) -> Result<VhostId, AccessError> {
         let password = PasswordHash::new(password.as_bytes())?;
         self.change(|image| {
-            vhosts::refuse_existing(image, DEFAULT_VHOST)?;
+            vhosts::refuse_existing(image, name)?;
             users::refuse_existing(image, user)?;
             let id = VhostId(image.next_vhost);
             let vhost = VhostRecord {
                 id,
-                name: DEFAULT_VHOST.to_owned(),
+                name: name.to_owned(),
                 description: "Default virtual host".to_owned(),
                 tags: Vec::new(),
                 tracing: false,
             };
             let account = Account::new(user, password, vec!["administrator".to_owned()]);
-            let grant = permissions::compile(user, DEFAULT_VHOST, ".*", ".*", ".*")?;
+            let grant = permissions::compile(user, name, ".*", ".*", ".*")?;
             Ok((vec![Change::PutVhost(vhost), Change::PutUser(account), Change::PutGrant(grant)], id))
         })
     }

@@ -9,7 +9,7 @@ fn node() -> tempfile::TempDir {
     let data = tempfile::tempdir().expect("a folder");
     let folders = VhostFolders::open(data.path(), Arc::new(DiskStorage)).expect("opens");
     let access = Access::open(folders.definitions()).expect("opens");
-    access.bootstrap("guest", "guest").expect("made");
+    access.bootstrap("/", "guest", "guest").expect("made");
     access.add_vhost("nova").expect("made");
     for (number, vhost) in [(0, "/"), (1, "nova")] {
         let folder = folders.create(number, vhost).expect("made");

@@ -61,12 +61,15 @@ impl Session {
             return Ok(0);
         }
         let frame_max = self.frame_max + frame::OVERHEAD as u32;
+        let limit = self.node.settings.max_message_size;
         self.throttle.note_publish();
         let channel = self.channel(number)?;
         if publish.immediate {
             return Err(Failure::connection(reply::NOT_IMPLEMENTED, "immediate=true"));
         }
-        let Some((header, body, used)) = whole_content(number, after, frame_max) else {
+        // One that is too large is refused where its header is taken.
+        let whole = whole_content(number, after, frame_max).filter(|(header, ..)| header.body_size <= limit);
+        let Some((header, body, used)) = whole else {
             channel.assembly = Some(Assembly::new(&publish));
             return Ok(0);
         };

@@ -49,8 +49,14 @@ impl Client {
         if kind.shares {
             bytes.extend(wire::share(&name));
         }
-        self.under_way = Some(Work::Declare(queue));
+        (self.under_way, self.closed) = (Some(Work::Declare(queue)), None);
         self.risk(&bytes);
+        if self.closed.take().is_some()
+            && let Some(mut model) = self.model()
+        {
+            // It may be there, and not be bound.
+            model.queues[queue].there = None;
+        }
         self.end_work(queue);
     }
 
@@ -329,6 +335,10 @@ impl Client {
         }
         if is_there && kind.shares {
             self.say(&wire::share(&name));
+            if self.closed.take().is_some() {
+                // A full disk: it is not bound.
+                return;
+            }
         }
         if let Some(mut model) = self.model() {
             model.looked(queue, is_there);

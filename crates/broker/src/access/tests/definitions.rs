@@ -22,7 +22,7 @@ fn a_first_start_makes_the_default_vhost_and_its_administrator() {
     for right in [Right::Configure, Right::Write, Right::Read] {
         assert!(rights.may(right, "anything") && rights.may(right, ""));
     }
-    assert!(matches!(access.bootstrap("other", "x"), Err(AccessError::VhostExists(_))));
+    assert!(matches!(access.bootstrap("/", "other", "x"), Err(AccessError::VhostExists(_))));
 }
 
 #[test]

@@ -14,6 +14,6 @@ fn first_start() -> (tempfile::TempDir, PathBuf, Access) {
     let path = folder.path().join("definitions.redb");
     let access = Access::open(&path).unwrap();
     assert!(access.is_empty());
-    access.bootstrap("guest", "guest").unwrap();
+    access.bootstrap("/", "guest", "guest").unwrap();
     (folder, path, access)
 }
