@@ -201,3 +201,11 @@ def logged(broker, pattern, seconds=10):
             return found
         time.sleep(0.1)
     raise AssertionError(f"no {pattern!r} in the log:\n{broker.log_text()[-3000:]}")
+
+
+def until(what, seconds=60):
+    """Waits for something; as long as a busy machine may need."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
