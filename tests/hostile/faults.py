@@ -1,0 +1,257 @@
+"""The faults. Each draws its parameters from the seed when it is made, and leaves nobody behind when it has run.
+
+`world` is where it happens: world.broker, world.clock and world.disk (None where there is none), world.finding(text).
+"""
+import contextlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from pika import spec
+from raw import HEADER, Closed, Raw, fill, plain_frame, publish_frames, until
+
+QUEUE = "hostile"
+
+
+class Fault:
+    """What all have in common."""
+
+    def __init__(self, seed):
+        self.draw(random.Random(seed))
+
+    def __str__(self):
+        drawn = ", ".join(f"{key} {round(value, 2) if isinstance(value, float) else value}" for key, value in vars(self).items())
+        return f"{type(self).__name__}: {drawn}"
+
+    def possible(self, world):
+        """False where the machine cannot do it."""
+        return True
+
+
+@contextlib.contextmanager
+def queue(world, **arguments):
+    """A queue for as long as the fault lasts."""
+    with world.broker.connect() as connection:
+        connection.channel().queue_declare(QUEUE, **arguments)
+    try:
+        yield
+    finally:
+        with world.broker.connect() as connection:
+            connection.channel().queue_delete(QUEUE)
+
+
+def waiting(world, state):
+    """How many messages of that queue are ready, or unacknowledged."""
+    return int(dict(world.broker.rows("list_queues", "name", f"messages_{state}"))[QUEUE])
+
+
+def swallow(raw, seconds):
+    """Reads whatever comes, and looks at none of it."""
+    raw.socket.settimeout(0.5)
+    end = time.monotonic() + seconds
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        while time.monotonic() < end and raw.socket.recv(1 << 20):
+            pass
+
+
+class Garbage(Fault):
+    """Noise, before the protocol header, among frames, and frames with wrong bits."""
+
+    def draw(self, rng):
+        self.clients, self.size, self.noise = rng.randrange(20, 100), rng.randrange(10, 20_000), rng.getrandbits(32)
+
+    def run(self, world):
+        rng = random.Random(self.noise)
+        for number in range(self.clients):
+            with contextlib.suppress(OSError, Closed), Raw(world.broker, open_now=number % 3 != 0) as raw:
+                if number % 3 == 1:
+                    raw.channel()
+                    raw.send(plain_frame(rng.choice([1, 2, 3, 8, rng.randrange(256)]), rng.randrange(3), rng.randbytes(self.size)))
+                elif number % 3 == 2:
+                    raw.channel()
+                    frames = bytearray(publish_frames(1, "", "nobody", b"x" * 500) * 3)
+                    for _ in range(rng.randrange(1, 5)):
+                        frames[rng.randrange(len(frames))] ^= 1 << rng.randrange(8)
+                    raw.send(frames)
+                else:
+                    raw.send(rng.randbytes(self.size))
+                swallow(raw, 0.2)
+
+
+class SlowReaders(Fault):
+    """They consume, and never read."""
+
+    def draw(self, rng):
+        self.clients, self.no_ack = rng.randrange(1, 20), rng.random() < 0.5
+        self.messages, self.size, self.seconds = rng.randrange(2000, 10_000), rng.randrange(100, 10_000), rng.uniform(1, 4)
+
+    def run(self, world):
+        with queue(world, durable=True), contextlib.ExitStack() as stack:
+            for _ in range(self.clients):
+                raw = stack.enter_context(Raw(world.broker))
+                raw.channel()
+                raw.call(1, spec.Basic.Consume(queue=QUEUE, no_ack=self.no_ack), spec.Basic.ConsumeOk)
+            fill(world.broker, QUEUE, self.messages, self.size)
+            time.sleep(self.seconds)
+
+
+class Flood(Fault):
+    """Many publish as much as goes, without confirms."""
+
+    def draw(self, rng):
+        self.clients, self.size = rng.randrange(1, 8), rng.choice([10, 1000, 100_000])
+        self.durable, self.seconds = rng.random() < 0.5, rng.uniform(1, 4)
+
+    def run(self, world):
+        chunk = publish_frames(1, "", QUEUE, b"x" * self.size, delivery_mode=2 if self.durable else 1)
+        chunk *= max(1, 100_000 // len(chunk))
+
+        def flood(bytes_left):
+            with contextlib.suppress(OSError), Raw(world.broker) as raw:
+                raw.channel()
+                end = time.monotonic() + self.seconds
+                while time.monotonic() < end and bytes_left > 0:
+                    raw.send(chunk)
+                    bytes_left -= len(chunk)
+
+        with queue(world, durable=self.durable):
+            # No more than half a gigabyte: the disk is small.
+            threads = [threading.Thread(target=flood, args=((512 << 20) // self.clients,)) for _ in range(self.clients)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+
+class Hoarder(Fault):
+    """Takes everything under a huge prefetch, acknowledges nothing, and vanishes: everything is there again."""
+
+    def draw(self, rng):
+        self.messages, self.size, self.prefetch = rng.randrange(10_000, 100_000), rng.randrange(10, 2000), rng.choice([0, 65535])
+
+    def run(self, world):
+        with queue(world, durable=True):
+            fill(world.broker, QUEUE, self.messages, self.size)
+            raw = Raw(world.broker)
+            raw.channel()
+            raw.call(1, spec.Basic.Qos(prefetch_count=self.prefetch), spec.Basic.QosOk)
+            raw.method(1, spec.Basic.Consume(queue=QUEUE))
+            until(lambda: swallow(raw, 1) or waiting(world, "unacknowledged") == self.messages)
+            raw.reset()
+            try:
+                until(lambda: waiting(world, "ready") == self.messages)
+            except AssertionError:
+                world.finding(f"{waiting(world, 'ready')} of {self.messages} messages came back from a client that vanished")
+
+
+class Descriptors(Fault):
+    """Clients take every descriptor that the broker may have."""
+
+    def draw(self, rng):
+        self.seconds = rng.uniform(1, 5)
+
+    def run(self, world):
+        taken = []
+        try:
+            for _ in range(world.descriptors + 100):
+                taken.append(socket.create_connection(("127.0.0.1", world.broker.port), 2))
+                with contextlib.suppress(OSError):
+                    taken[-1].sendall(HEADER)
+            time.sleep(self.seconds)
+        except TimeoutError:
+            time.sleep(self.seconds)  # nobody is let in any more
+        finally:
+            for one in taken:
+                one.close()
+        # Who comes now is served.
+        with world.broker.connect(socket_timeout=30):
+            pass
+
+
+class WallClock(Fault):
+    """The wall clock is set, and later set right."""
+
+    def draw(self, rng):
+        self.steps = [rng.choice([61, 3600, -3600, 86_400, -61, rng.randrange(-10_000, 10_000)]) for _ in range(3)]
+        self.seconds = rng.uniform(0.2, 2)
+
+    def possible(self, world):
+        return world.clock is not None
+
+    def run(self, world):
+        try:
+            for step in self.steps:
+                world.clock.step(step)
+                time.sleep(self.seconds)
+        finally:
+            world.clock.step(-world.clock.ahead)
+
+
+class BrokerPaused(Fault):
+    """SIGSTOP to the broker, shorter than heartbeats allow."""
+
+    def draw(self, rng):
+        self.seconds = rng.uniform(0.5, 5)
+
+    def run(self, world):
+        process = world.broker.own_process()
+        process.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(self.seconds)
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+
+class ClientsPaused(Fault):
+    """Busy clients are stopped, for longer than their heartbeats allow or not, and killed."""
+
+    def draw(self, rng):
+        self.clients, self.seconds, self.resumed = rng.randrange(1, 5), rng.uniform(1, 8), rng.random() < 0.5
+
+    def run(self, world):
+        program = Path(__file__).with_name("visitor.py")
+        visitors = [subprocess.Popen([sys.executable, program, str(world.broker.port), f"{QUEUE}-{number}"],
+                                     stderr=subprocess.DEVNULL) for number in range(self.clients)]
+        try:
+            time.sleep(2)
+            for visitor in visitors:
+                visitor.send_signal(signal.SIGSTOP)
+            time.sleep(self.seconds)
+            if self.resumed:
+                for visitor in visitors:
+                    visitor.send_signal(signal.SIGCONT)
+                time.sleep(1)
+        finally:
+            for visitor in visitors:
+                visitor.kill()
+                visitor.wait()
+
+
+class DiskStalls(Fault):
+    """The disk takes nothing for seconds."""
+
+    def draw(self, rng):
+        self.seconds = rng.uniform(0.5, 4)
+
+    def possible(self, world):
+        return world.disk is not None
+
+    def run(self, world):
+        world.disk.stall(self.seconds)
+
+
+KINDS = [Garbage, SlowReaders, Flood, Hoarder, Descriptors, WallClock, BrokerPaused, ClientsPaused, DiskStalls]
+
+
+def series(seed):
+    """All faults there will be: every kind comes once before one comes twice."""
+    for turn in range(1 << 30):
+        kinds = KINDS[:]
+        random.Random(f"{seed}/{turn}").shuffle(kinds)
+        for kind in kinds:
+            yield kind(f"{seed}/{turn}/{kind.__name__}")
