@@ -70,7 +70,8 @@ def say(text):
 
 def told(took):
     """For people."""
-    return ", ".join(f"{what} {seconds * 1000:.1f} ms" for what, seconds in took.items())
+    return ", ".join(f"{what} {seconds * 1000:.1f} ms" if seconds < float("inf") else f"no {what}"
+                     for what, seconds in took.items())
 
 
 def one(world, good, limits, fault):
@@ -90,7 +91,7 @@ def one(world, good, limits, fault):
     after = good.medians(end + SETTLE_SECONDS, end + SETTLE_SECONDS + WINDOW_SECONDS - 0.5)
     if any(after[what] > limits[what] for what in limits):
         world.finding(f"{SETTLE_SECONDS} s after its end the good client's median is {told(after)}, the limit {told(limits)}")
-    say(f"  {end - begin:.1f} s; the good client at worst {told(good.worst(begin, end))}, "
+    say(f"  {end - begin:.1f} s; the good client at worst {told(good.worst(begin - 0.1, end))}, "
         f"afterwards {told(after)}; {world.broker.memory() >> 20} MiB")
     world.fault = None
 

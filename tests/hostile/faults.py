@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from pika import spec
-from raw import HEADER, Closed, Raw, fill, plain_frame, publish_frames, until
+from raw import HEADER, Closed, Raw, fill, fill_over, plain_frame, publish_frames, until
 
 QUEUE = "hostile"
 
@@ -150,27 +150,29 @@ class Hoarder(Fault):
 
 
 class Descriptors(Fault):
-    """Clients take every descriptor that the broker may have."""
+    """Clients take every descriptor that the broker may have; one who was there before fills files that have to be made."""
 
     def draw(self, rng):
-        self.seconds = rng.uniform(1, 5)
+        self.seconds, self.messages = rng.uniform(1, 5), rng.randrange(500, 3000)
 
     def run(self, world):
         taken = []
-        try:
-            for _ in range(world.descriptors + 100):
-                taken.append(socket.create_connection(("127.0.0.1", world.broker.port), 2))
-                with contextlib.suppress(OSError):
-                    taken[-1].sendall(HEADER)
-            time.sleep(self.seconds)
-        except TimeoutError:
-            time.sleep(self.seconds)  # nobody is let in any more
-        finally:
-            for one in taken:
-                one.close()
-        # Who comes now is served.
-        with world.broker.connect(socket_timeout=30):
-            pass
+        with queue(world, durable=True), Raw(world.broker, seconds=60) as early:
+            try:
+                for _ in range(world.descriptors + 100):
+                    taken.append(socket.create_connection(("127.0.0.1", world.broker.port), 2))
+                    with contextlib.suppress(OSError):
+                        taken[-1].sendall(HEADER)
+            except TimeoutError:
+                pass  # nobody is let in any more
+            try:
+                time.sleep(self.seconds)
+                fill_over(early, QUEUE, self.messages, 100_000)
+            except AssertionError as refused:
+                world.finding(f"with all descriptors taken, a client that was there before was refused: {refused}")
+            finally:
+                for one in taken:
+                    one.close()
 
 
 class WallClock(Fault):
