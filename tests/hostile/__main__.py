@@ -90,7 +90,8 @@ def one(world, good, limits, fault):
     # Who sent in the last half second may wait for an answer still.
     after = good.medians(end + SETTLE_SECONDS, end + SETTLE_SECONDS + WINDOW_SECONDS - 0.5)
     if any(after[what] > limits[what] for what in limits):
-        world.finding(f"{SETTLE_SECONDS} s after its end the good client's median is {told(after)}, the limit {told(limits)}")
+        world.finding(f"{SETTLE_SECONDS} s after its end the good client's median is {told(after)}; "
+                      f"the limit is {told(limits)}")
     say(f"  {end - begin:.1f} s; the good client at worst {told(good.worst(begin - 0.1, end))}, "
         f"afterwards {told(after)}; {world.broker.memory() >> 20} MiB")
     world.fault = None

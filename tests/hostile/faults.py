@@ -10,12 +10,11 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pika import spec
 from raw import HEADER, Closed, Raw, fill, fill_over, plain_frame, publish_frames, until
-
-QUEUE = "hostile"
 
 
 class Fault:
@@ -24,9 +23,14 @@ class Fault:
     def __init__(self, seed):
         self.draw(random.Random(seed))
 
+    @property
+    def queue(self):
+        """Its own, should another run at the same time."""
+        return f"hostile-{type(self).__name__}"
+
     def __str__(self):
-        drawn = ", ".join(f"{key} {round(value, 2) if isinstance(value, float) else value}" for key, value in vars(self).items())
-        return f"{type(self).__name__}: {drawn}"
+        drawn = {key: round(value, 2) if isinstance(value, float) else value for key, value in vars(self).items()}
+        return f"{type(self).__name__} " + ", ".join(f"{key} {value}" for key, value in drawn.items())
 
     def possible(self, world):
         """False where the machine cannot do it."""
@@ -34,20 +38,20 @@ class Fault:
 
 
 @contextlib.contextmanager
-def queue(world, **arguments):
+def declared(world, queue, durable=True):
     """A queue for as long as the fault lasts."""
     with world.broker.connect() as connection:
-        connection.channel().queue_declare(QUEUE, **arguments)
+        connection.channel().queue_declare(queue, durable=durable)
     try:
         yield
     finally:
         with world.broker.connect() as connection:
-            connection.channel().queue_delete(QUEUE)
+            connection.channel().queue_delete(queue)
 
 
-def waiting(world, state):
-    """How many messages of that queue are ready, or unacknowledged."""
-    return int(dict(world.broker.rows("list_queues", "name", f"messages_{state}"))[QUEUE])
+def waiting(world, queue, state):
+    """How many messages of a queue are ready, or unacknowledged."""
+    return int(dict(world.broker.rows("list_queues", "name", f"messages_{state}"))[queue])
 
 
 def swallow(raw, seconds):
@@ -63,7 +67,7 @@ class Garbage(Fault):
     """Noise, before the protocol header, among frames, and frames with wrong bits."""
 
     def draw(self, rng):
-        self.clients, self.size, self.noise = rng.randrange(20, 100), rng.randrange(10, 20_000), rng.getrandbits(32)
+        self.clients, self.size, self.noise = rng.randrange(10, 40), rng.randrange(10, 20_000), rng.getrandbits(32)
 
     def run(self, world):
         rng = random.Random(self.noise)
@@ -71,7 +75,8 @@ class Garbage(Fault):
             with contextlib.suppress(OSError, Closed), Raw(world.broker, open_now=number % 3 != 0) as raw:
                 if number % 3 == 1:
                     raw.channel()
-                    raw.send(plain_frame(rng.choice([1, 2, 3, 8, rng.randrange(256)]), rng.randrange(3), rng.randbytes(self.size)))
+                    kind = rng.choice([1, 2, 3, 8, rng.randrange(256)])
+                    raw.send(plain_frame(kind, rng.randrange(3), rng.randbytes(self.size)))
                 elif number % 3 == 2:
                     raw.channel()
                     frames = bytearray(publish_frames(1, "", "nobody", b"x" * 500) * 3)
@@ -91,12 +96,12 @@ class SlowReaders(Fault):
         self.messages, self.size, self.seconds = rng.randrange(2000, 10_000), rng.randrange(100, 10_000), rng.uniform(1, 4)
 
     def run(self, world):
-        with queue(world, durable=True), contextlib.ExitStack() as stack:
+        with declared(world, self.queue), contextlib.ExitStack() as stack:
             for _ in range(self.clients):
                 raw = stack.enter_context(Raw(world.broker))
                 raw.channel()
-                raw.call(1, spec.Basic.Consume(queue=QUEUE, no_ack=self.no_ack), spec.Basic.ConsumeOk)
-            fill(world.broker, QUEUE, self.messages, self.size)
+                raw.call(1, spec.Basic.Consume(queue=self.queue, no_ack=self.no_ack), spec.Basic.ConsumeOk)
+            fill(world.broker, self.queue, self.messages, self.size)
             time.sleep(self.seconds)
 
 
@@ -108,7 +113,7 @@ class Flood(Fault):
         self.durable, self.seconds = rng.random() < 0.5, rng.uniform(1, 4)
 
     def run(self, world):
-        chunk = publish_frames(1, "", QUEUE, b"x" * self.size, delivery_mode=2 if self.durable else 1)
+        chunk = publish_frames(1, "", self.queue, b"x" * self.size, delivery_mode=2 if self.durable else 1)
         chunk *= max(1, 100_000 // len(chunk))
 
         def flood(bytes_left):
@@ -119,7 +124,7 @@ class Flood(Fault):
                     raw.send(chunk)
                     bytes_left -= len(chunk)
 
-        with queue(world, durable=self.durable):
+        with declared(world, self.queue, self.durable):
             # No more than half a gigabyte: the disk is small.
             threads = [threading.Thread(target=flood, args=((512 << 20) // self.clients,)) for _ in range(self.clients)]
             for thread in threads:
@@ -132,21 +137,24 @@ class Hoarder(Fault):
     """Takes everything under a huge prefetch, acknowledges nothing, and vanishes: everything is there again."""
 
     def draw(self, rng):
-        self.messages, self.size, self.prefetch = rng.randrange(10_000, 100_000), rng.randrange(10, 2000), rng.choice([0, 65535])
+        self.messages, self.size = rng.randrange(10_000, 100_000), rng.randrange(10, 2000)
+        self.prefetch = rng.choice([0, 65_535])
 
     def run(self, world):
-        with queue(world, durable=True):
-            fill(world.broker, QUEUE, self.messages, self.size)
+        with declared(world, self.queue):
+            fill(world.broker, self.queue, self.messages, self.size)
             raw = Raw(world.broker)
             raw.channel()
             raw.call(1, spec.Basic.Qos(prefetch_count=self.prefetch), spec.Basic.QosOk)
-            raw.method(1, spec.Basic.Consume(queue=QUEUE))
-            until(lambda: swallow(raw, 1) or waiting(world, "unacknowledged") == self.messages)
+            raw.method(1, spec.Basic.Consume(queue=self.queue))
+            held = min(self.messages, self.prefetch or self.messages)
+            until(lambda: swallow(raw, 1) or waiting(world, self.queue, "unacknowledged") == held)
             raw.reset()
             try:
-                until(lambda: waiting(world, "ready") == self.messages)
+                until(lambda: waiting(world, self.queue, "ready") == self.messages)
             except AssertionError:
-                world.finding(f"{waiting(world, 'ready')} of {self.messages} messages came back from a client that vanished")
+                back = waiting(world, self.queue, "ready")
+                world.finding(f"{back} of {self.messages} messages came back from a client that vanished")
 
 
 class Descriptors(Fault):
@@ -157,7 +165,7 @@ class Descriptors(Fault):
 
     def run(self, world):
         taken = []
-        with queue(world, durable=True), Raw(world.broker, seconds=60) as early:
+        with declared(world, self.queue), Raw(world.broker, seconds=60) as early:
             try:
                 for _ in range(world.descriptors + 100):
                     taken.append(socket.create_connection(("127.0.0.1", world.broker.port), 2))
@@ -167,7 +175,7 @@ class Descriptors(Fault):
                 pass  # nobody is let in any more
             try:
                 time.sleep(self.seconds)
-                fill_over(early, QUEUE, self.messages, 100_000)
+                fill_over(early, self.queue, self.messages, 100_000)
             except AssertionError as refused:
                 world.finding(f"with all descriptors taken, a client that was there before was refused: {refused}")
             finally:
@@ -217,7 +225,7 @@ class ClientsPaused(Fault):
 
     def run(self, world):
         program = Path(__file__).with_name("visitor.py")
-        visitors = [subprocess.Popen([sys.executable, program, str(world.broker.port), f"{QUEUE}-{number}"],
+        visitors = [subprocess.Popen([sys.executable, program, str(world.broker.port), f"{self.queue}-{number}"],
                                      stderr=subprocess.DEVNULL) for number in range(self.clients)]
         try:
             time.sleep(2)
@@ -250,10 +258,29 @@ class DiskStalls(Fault):
 KINDS = [Garbage, SlowReaders, Flood, Hoarder, Descriptors, WallClock, BrokerPaused, ClientsPaused, DiskStalls]
 
 
+class Together(Fault):
+    """Two of the others at the same time; not with Descriptors, which lets nobody else in."""
+
+    def draw(self, rng):
+        kinds = rng.sample([kind for kind in KINDS if kind is not Descriptors], 2)
+        self.faults = [kind(rng.getrandbits(64)) for kind in kinds]
+
+    def __str__(self):
+        return " + ".join(map(str, self.faults))
+
+    def possible(self, world):
+        return all(fault.possible(world) for fault in self.faults)
+
+    def run(self, world):
+        with ThreadPoolExecutor() as pool:
+            for ran in [pool.submit(fault.run, world) for fault in self.faults]:
+                ran.result()
+
+
 def series(seed):
-    """All faults there will be: every kind comes once before one comes twice."""
+    """All faults there will be: every kind comes once, and then some together, before one comes twice."""
     for turn in range(1 << 30):
         kinds = KINDS[:]
         random.Random(f"{seed}/{turn}").shuffle(kinds)
-        for kind in kinds:
-            yield kind(f"{seed}/{turn}/{kind.__name__}")
+        for place, kind in enumerate(kinds + [Together] * 3):
+            yield kind(f"{seed}/{turn}/{place}")
