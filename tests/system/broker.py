@@ -52,7 +52,8 @@ def free_port():
 class Broker:
     """One broker process with its data folder, port and rabbitmqctl."""
 
-    def __init__(self, folder, settings=()):
+    def __init__(self, folder, settings=(), environment=None):
+        self.environment = os.environ | (environment or {})
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
@@ -87,7 +88,8 @@ class Broker:
         assert self.process is None, "runs already"
         begin, seen = time.monotonic(), self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            env=self.environment)
         while True:
             text = self.log.read_bytes()[seen:].decode(errors="replace")
             if re.search(r"^aileron: ready", text, re.M):

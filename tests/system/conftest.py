@@ -44,9 +44,9 @@ def make_broker(tmp_path):
     """Makes brokers with settings, and a folder, of their own: make_broker("broker.heartbeat=2", name="copy")."""
     made = []
 
-    def make(*settings, name=None):
-        broker = Broker(tmp_path / (name or f"broker{len(made)}"), settings)
-        if broker.external and settings:
+    def make(*settings, name=None, environment=None):
+        broker = Broker(tmp_path / (name or f"broker{len(made)}"), settings, environment)
+        if broker.external and (settings or environment):
             pytest.skip("needs a broker with settings of its own")
         made.append(broker)
         broker.start()

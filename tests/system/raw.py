@@ -3,6 +3,7 @@ and for sending and counting more than a client library can.
 
 Frames are put together with pika's codec; sockets are plain and blocking.
 """
+import contextlib
 import os
 import re
 import socket
@@ -145,30 +146,36 @@ class Raw:
 
 def fill(broker, queue, count, size, mark=b""):
     """Publishes `count` persistent messages of `size` bytes and waits for all confirms. The queue exists."""
+    with Raw(broker, seconds=120) as raw:
+        fill_over(raw, queue, count, size, mark)
+
+
+def fill_over(raw, queue, count, size, mark=b""):
+    """The same over a connection of which nothing else was made yet."""
     body = (mark + b"x" * size)[:size]
     message = publish_frames(1, "", queue, body, delivery_mode=2)
-    with Raw(broker, seconds=120) as raw:
-        raw.channel()
-        raw.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
-        chunk = max(1, min(count, (4 << 20) // len(message)))
-        whole = message * chunk
+    raw.channel()
+    raw.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+    chunk = max(1, min(count, (4 << 20) // len(message)))
+    whole = message * chunk
 
-        def send():
-            left = count
+    def send():
+        left = count
+        with contextlib.suppress(OSError):  # the confirms that are missing then tell
             while left > 0:
                 now = min(left, chunk)
                 raw.send(whole if now == chunk else message * now)
                 left -= now
 
-        sender = threading.Thread(target=send)
-        sender.start()
-        highest, single = 0, 0
-        while highest < count and single < count:
-            method = raw.read_method()
-            assert isinstance(method, spec.Basic.Ack), method
-            highest = method.delivery_tag if method.multiple else highest
-            single = max(single, highest) + (0 if method.multiple else 1)
-        sender.join()
+    sender = threading.Thread(target=send)
+    sender.start()
+    highest, single = 0, 0
+    while highest < count and single < count:
+        method = raw.read_method()
+        assert isinstance(method, spec.Basic.Ack), method
+        highest = method.delivery_tag if method.multiple else highest
+        single = max(single, highest) + (0 if method.multiple else 1)
+    sender.join()
 
 
 def drain(broker, queue, count, seconds):
@@ -201,3 +208,11 @@ def logged(broker, pattern, seconds=10):
             return found
         time.sleep(0.1)
     raise AssertionError(f"no {pattern!r} in the log:\n{broker.log_text()[-3000:]}")
+
+
+def until(what, seconds=60):
+    """Waits for something; as long as a busy machine may need."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from pika import spec
-from raw import Closed, Raw, fill, method_frame, plain_frame, publish_frames
+from raw import Closed, Raw, fill, method_frame, plain_frame, publish_frames, until
 
 HEARTBEAT = plain_frame(8, 0, b"")
 
@@ -17,14 +17,6 @@ def resident(broker):
     with open(f"/proc/{broker.own_process().pid}/status") as status:
         line = next(line for line in status if line.startswith("VmRSS:"))
     return int(line.split()[1]) >> 10
-
-
-def until(what, seconds=60):
-    """Waits for something; as long as a busy machine may need."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
 
 
 # Closing
