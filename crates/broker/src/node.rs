@@ -17,6 +17,7 @@ use crate::access::{Access, AccessError, DEFAULT_VHOST, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
+use crate::hung_disk;
 use crate::memory::Memory;
 use crate::settings::Settings;
 use crate::timers::Timers;
@@ -41,6 +42,7 @@ pub(crate) struct Node {
     vhosts: RwLock<HashMap<String, Arc<Vhost>>>,
     connections: Mutex<BTreeMap<u64, Arc<ConnectionCard>>>,
     around: Surroundings,
+    told_of_hung_disk: hung_disk::Told,
     pids: AtomicU64,
     /// No more connections are taken.
     pub(crate) stopping: AtomicBool,
@@ -120,6 +122,7 @@ impl Node {
             vhosts: RwLock::default(),
             connections: Mutex::default(),
             around,
+            told_of_hung_disk: hung_disk::Told::default(),
             pids: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             ended: Notify::new(),
@@ -267,6 +270,7 @@ impl Node {
         tokio::spawn(Arc::clone(&self.around.timers).run());
         // Each on its own: a disk that hangs must not keep memory from being looked at.
         tokio::spawn(Arc::clone(&self).repeat(Node::watch_disk));
+        tokio::spawn(Arc::clone(&self).repeat(|node| node.told_of_hung_disk.look(node)));
         tokio::spawn(Arc::clone(&self).repeat(Node::give_space_back));
         self.repeat(Node::watch_memory).await;
     }

@@ -26,6 +26,9 @@ pub(crate) struct Hello {
     /// Whether a log has failed, so that nothing is confirmed until a restart.
     #[serde(default)]
     pub(crate) log_failed: bool,
+    /// In words, where the disk does not answer.
+    #[serde(default)]
+    pub(crate) hung_disk: Option<String>,
     /// How far its logs have come, in bytes.
     #[serde(default)]
     pub(crate) log_position: u64,

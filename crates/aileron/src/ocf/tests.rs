@@ -11,6 +11,7 @@ fn greeting(pid: u32) -> Hello {
         ready: true,
         listening: true,
         log_failed: false,
+        hung_disk: None,
         log_position: 64,
     }
 }
@@ -34,6 +35,8 @@ fn the_role_is_whether_clients_are_let_in_and_only_a_promotable_one_has_it() {
 fn what_lives_and_is_not_well_has_failed_and_is_never_called_stopped() {
     let failed = Hello { log_failed: true, ..greeting(7) };
     assert_eq!(judged(&[7], failed, true), Err(Code::Failed));
+    let hung = Hello { hung_disk: Some("the disk has not answered".into()), ..greeting(7) };
+    assert_eq!(judged(&[7], hung, true), Err(Code::Failed));
     assert_eq!(judged(&[7], greeting(8), true), Err(Code::Failed), "somebody else has the socket");
     assert_eq!(judged(&[7, 8], greeting(7), true), Err(Code::Failed), "two of them");
     for heard in [Heard::Silent, Heard::Nobody("no such file".into())] {

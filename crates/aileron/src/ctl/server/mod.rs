@@ -199,6 +199,7 @@ fn hello(facts: &Facts, broker: Option<&Broker>) -> Hello {
         ready: broker.is_some(),
         listening: broker.is_some_and(Broker::is_listening),
         log_failed: broker.is_some_and(Broker::log_has_failed),
+        hung_disk: broker.and_then(Broker::hung_disk).map(|hung| hung.to_string()),
         log_position: broker.map_or(0, Broker::log_position),
     }
 }
