@@ -322,12 +322,14 @@ impl Node {
         }
     }
 
-    /// Ends all connections: tells the clients why, and waits until they are gone, but not for ever.
+    /// Ends all connections: tells the clients why, and waits until they are gone, but not for ever. `patience` begins
+    /// when a client is told first: one that let its time pass at a demotion has no second one at the stop behind it.
     pub(crate) async fn part_with_clients(&self, reason: &str, patience: Duration) {
         for card in self.connections() {
             card.link.request_close(reason);
         }
-        let until = tokio::time::Instant::now() + patience;
+        let told = self.connections().iter().filter_map(|card| card.link.told_to_end()).max();
+        let Some(until) = told.map(|told| tokio::time::Instant::from_std(told + patience)) else { return };
         while self.connection_count() > 0 {
             let ended = self.ended.notified();
             if self.connection_count() == 0 || tokio::time::timeout_at(until, ended).await.is_err() {
