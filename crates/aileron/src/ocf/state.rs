@@ -72,5 +72,5 @@ pub(super) fn judge(pids: &[u32], heard: &Heard, promotable: bool) -> Outcome {
     if let Some(hung) = &hello.hung_disk {
         return Err(Trouble::failed(format!("{hung}: nothing is stored until it does")));
     }
-    Ok(if promotable && hello.listening { Code::Promoted } else { Code::Success })
+    Ok(if promotable && hello.is_promoted() { Code::Promoted } else { Code::Success })
 }
