@@ -70,9 +70,32 @@ def test_a_promotable_one_waits_to_be_promoted(lab, host):
         assert act(host, "demote", **CLONE) == 0
         assert act(host, "monitor", **CLONE) == 0 and not reachable()
     assert act(host, "promote", **CLONE) == 0
+    # An operator who wants no new clients for a while takes nothing from its role.
+    host.run([binary(), "ctl", "suspend_listeners"])
+    assert not reachable()
+    assert act(host, "monitor", **CLONE) == 8 and act(host, "monitor", OCF_CHECK_LEVEL=10, **CLONE) == 8
+    assert act(host, "demote", **CLONE) == 0 and act(host, "monitor", **CLONE) == 0
+    assert act(host, "promote", **CLONE) == 0 and act(host, "monitor", **CLONE) == 8 and reachable()
+    host.run([binary(), "ctl", "suspend_listeners"])
+    host.run([binary(), "ctl", "resume_listeners"])
+    assert act(host, "monitor", **CLONE) == 8 and reachable()
     # Whatever it was before, a start leaves it unpromoted.
     assert act(host, "start", **CLONE) == 0 and act(host, "monitor", **CLONE) == 0
     assert act(host, "stop", **CLONE) == 0
+
+
+def test_a_client_that_does_not_answer_is_waited_for_once(host):
+    assert act(host, "start", **CLONE) == 0 and act(host, "promote", **CLONE) == 0
+    client = broker.Client(host, host.ip)
+    client.connect()
+    took = []
+    for action in ("demote", "stop"):
+        begin = time.monotonic()
+        assert act(host, action, **CLONE) == 0
+        took.append(time.monotonic() - begin)
+    assert took[0] > 0.9, "it did have its time"
+    assert sum(took) < 2, took
+    client.close()
 
 
 def test_a_dead_one_is_not_running_and_its_demotion_and_stop_succeed(host):

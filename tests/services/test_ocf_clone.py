@@ -4,6 +4,8 @@ There is no replication, so a message stays on the host that took it. After each
 what found it; no stop, demote or promote is left behind.
 """
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lab import Lab, binary, broker
@@ -17,7 +19,8 @@ COMMANDS = [
     " meta migration-threshold=3 failure-timeout=8s promotable promoted-max=1",
     f"resource create address ocf:heartbeat:IPaddr2 ip={ADDRESS} cidr_netmask=24 op monitor interval=5s",
     "constraint colocation add address with Promoted broker-clone",
-    "constraint order promote broker-clone then start address",
+    "constraint order promote broker-clone then start address symmetrical=false",
+    "constraint order demote broker-clone then stop address symmetrical=false kind=Optional",
 ]
 
 
@@ -69,6 +72,22 @@ def test_the_promoted_one_serves_and_the_other_stands_by(cluster, client):
     assert cluster.failures() == []
 
 
+def test_an_operators_suspended_listeners_are_no_failure(cluster, client):
+    promoted, _ = both_run(cluster)
+    serving = broker.daemons(promoted)
+    client.connect()
+    promoted.run([binary(), "ctl", "suspend_listeners"])
+    try:
+        time.sleep(4)  # several monitors
+        assert broker.daemons(promoted) == serving and cluster.failures() == []
+        assert cluster.place("broker", "Promoted") is promoted and broker.has_address(promoted, ADDRESS)
+        assert not lets_in(cluster, promoted)
+        client.channel.basic_publish("", client.queue, b"over a connection that was there", broker.PERSISTENT)
+    finally:
+        promoted.run([binary(), "ctl", "resume_listeners"])
+    assert lets_in(cluster, promoted)
+
+
 def found_by_a_monitor(cluster, status):
     """The cluster remembers one failure of the broker, a monitor's, and forgets it by itself."""
     assert [(name.split("_")[1], code) for name, _, code in cluster.failures()] == [("monitor", status)]
@@ -114,7 +133,13 @@ def test_of_two_that_start_the_one_whose_log_has_come_furthest_is_promoted(clust
 
 def test_a_host_in_standby_leaves_its_place_without_a_failure(cluster, client):
     promoted, standby = both_run(cluster)
-    cluster.pcs(f"node standby {promoted.name}")
+    reader = broker.Client(cluster.lab.hosts[2], ADDRESS)
+    reader.connect()
+    with ThreadPoolExecutor() as pool:
+        farewell = pool.submit(reader.farewell)
+        cluster.pcs(f"node standby {promoted.name}")
+        # The address goes after the broker, so that it can say so.
+        assert farewell.result(60) == "CONNECTION_FORCED - this node of the broker stands by"
     client.confirmed.clear()  # what is on the other host stays there
     client.publish("with the other host in standby")
     assert cluster.place("broker", "Promoted") is standby and broker.has_address(standby, ADDRESS)

@@ -1,10 +1,11 @@
-"""The broker under Pacemaker as a plain resource: one group of file system, broker and address, on two hosts.
+"""The broker under Pacemaker as a plain resource: one group of file system, address and broker, on two hosts.
 
 The messages go with the file system. After each failure the cluster remembers the monitor that found it, and
 nothing else: no stop, start or monitor that failed on the way; and that one it forgets by itself.
 """
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lab import Lab, binary, broker
@@ -15,9 +16,9 @@ MOUNTED = "/run/shared/broker"
 # As docs/pacemaker.md has it, only quicker to notice and to forget.
 GROUP = [
     f"data ocf:heartbeat:Filesystem device={{shared}} directory={MOUNTED} fstype=none options=bind",
+    f"address ocf:heartbeat:IPaddr2 ip={ADDRESS} cidr_netmask=24 op monitor interval=5s",
     "broker ocf:aileron:broker op start timeout=60s op stop timeout=20s op monitor interval=2s timeout=10s"
     " meta migration-threshold=3 failure-timeout=8s",
-    f"address ocf:heartbeat:IPaddr2 ip={ADDRESS} cidr_netmask=24 op monitor interval=5s",
 ]
 
 
@@ -112,7 +113,13 @@ def test_one_that_fails_too_often_goes_to_the_other_host(cluster, client):
 
 def test_a_host_in_standby_gives_it_away_without_a_failure(cluster, client):
     host = cluster.place("broker")
-    cluster.pcs(f"node standby {host.name}")
+    reader = broker.Client(cluster.lab.hosts[2], ADDRESS)
+    reader.connect()
+    with ThreadPoolExecutor() as pool:
+        farewell = pool.submit(reader.farewell)
+        cluster.pcs(f"node standby {host.name}")
+        # The address goes after the broker, so that it can say so.
+        assert "CONNECTION_FORCED" in farewell.result(60)
     client.publish("with the other host in standby")
     rest = cluster.other(host)
     assert cluster.place("broker") is rest and not broker.daemons(host)

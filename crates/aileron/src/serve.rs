@@ -143,6 +143,7 @@ fn settings(config: &Config) -> Result<Settings, ServeError> {
     settings.handshake_timeout = own.handshake_timeout;
     settings.max_connections = usize::try_from(own.max_connections).unwrap_or(usize::MAX);
     settings.segment_bytes = config.journal.segment_size;
+    settings.disk_timeout = config.journal.disk_timeout;
     Ok(settings)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! `serve` is next door. The watchdog's word is sent only after the broker has answered as it would
 //! answer a client: a connection to its listener was greeted, and its state could be read, which takes
-//! the locks that work takes. A broker that has stopped working is so killed and started again.
+//! the locks that work takes; and only while the disk answers its logs. A broker that has stopped working is so killed
+//! and started again.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::linux::net::SocketAddrExt;
@@ -61,10 +62,13 @@ fn watchdog_time(microseconds: Option<&str>, pid: Option<&str>) -> Option<Durati
     Some(Duration::from_micros(microseconds))
 }
 
-/// Whether the broker does its work.
+/// Whether the broker does its work, and its disk too.
 pub(crate) async fn answers(broker: &Broker) -> std::io::Result<()> {
     if let Some(address) = broker.addresses().first() {
         greeted(*address).await?;
+    }
+    if let Some(hung) = broker.hung_disk() {
+        return Err(std::io::Error::other(hung));
     }
     let broker = broker.clone();
     tokio::task::spawn_blocking(move || drop(broker.status())).await.map_err(std::io::Error::other)

@@ -243,6 +243,7 @@ impl Broker {
             disk_free: node.alarms.disk_free.load(Ordering::Relaxed),
             disk_free_limit: node.settings.disk_free_limit,
             damages: node.damages(),
+            hung_disk: self.hung_disk(),
             connections: node.connection_count() as u64,
             max_connections: node.connection_limit() as u64,
             file_descriptors: file_descriptors(),

@@ -37,17 +37,29 @@ pub(crate) struct Doors {
     /// Who stands at each while they are open. Held over a whole opening or closing: these take turns.
     keepers: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
     open: AtomicBool,
+    /// Closed for another host's sake, and not by an operator who wants no new clients for a while.
+    standing_by: AtomicBool,
 }
 
 impl Doors {
     /// Doors at these addresses, closed.
-    pub(crate) fn at(addresses: Vec<SocketAddr>) -> Self {
-        Doors { addresses: Mutex::new(addresses), keepers: tokio::sync::Mutex::default(), open: false.into() }
+    pub(crate) fn at(addresses: Vec<SocketAddr>, standing_by: bool) -> Self {
+        Doors {
+            addresses: Mutex::new(addresses),
+            keepers: tokio::sync::Mutex::default(),
+            open: false.into(),
+            standing_by: standing_by.into(),
+        }
     }
 
     /// Whether clients can come in.
     pub(crate) fn are_open(&self) -> bool {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// Whether they are closed because another host is to let clients in.
+    pub(crate) fn yielded(&self) -> bool {
+        self.standing_by.load(Ordering::Acquire)
     }
 
     /// The addresses listened on: none while suspended.
@@ -69,6 +81,7 @@ impl Doors {
             sockets.push((listener.local_addr().unwrap_or(address), listener));
         }
         *self.addresses.lock() = sockets.iter().map(|(address, _)| *address).collect();
+        self.standing_by.store(false, Ordering::Release);
         self.open.store(true, Ordering::Release);
         let stand = |(_, listener)| tokio::spawn(accept(Arc::clone(node), listener));
         keepers.extend(sockets.into_iter().map(stand));
@@ -77,7 +90,17 @@ impl Doors {
 
     /// Closes all doors. When this returns, nobody comes in any more, and whoever came in is registered.
     pub(crate) async fn suspend(&self) {
+        self.close(&mut *self.keepers.lock().await).await;
+    }
+
+    /// The same, until they are opened again, for another host's sake.
+    pub(crate) async fn yield_to_another(&self) {
         let mut keepers = self.keepers.lock().await;
+        self.standing_by.store(true, Ordering::Release);
+        self.close(&mut keepers).await;
+    }
+
+    async fn close(&self, keepers: &mut Vec<JoinHandle<()>>) {
         self.open.store(false, Ordering::Release);
         for keeper in keepers.drain(..) {
             keeper.abort();

@@ -2,6 +2,8 @@
 
 use amqp::table::FieldTable;
 
+use crate::HungDisk;
+
 /// A row of `list_queues`.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "fields are rabbitmqctl's columns")]
@@ -189,6 +191,8 @@ pub struct Health {
     pub disk_free_limit: u64,
     /// Damaged places found as the logs were opened; what they held is lost.
     pub damages: u64,
+    /// The disk, where it hangs.
+    pub hung_disk: Option<HungDisk>,
     /// Connections open now.
     pub connections: u64,
     /// Most connections at a time; 0 for any number.

@@ -26,6 +26,7 @@ mod doors;
 mod error;
 mod exchange;
 mod flow;
+mod hung_disk;
 pub mod info;
 mod link;
 mod listener;
@@ -47,6 +48,7 @@ mod vhost_folders;
 
 pub use self::admin::AdminError;
 pub use self::flow::alarms::machine_memory;
+pub use self::hung_disk::HungDisk;
 pub use self::listener::{Broker, StartError};
 pub use self::node::NodeError;
 pub use self::settings::Settings;

@@ -53,7 +53,7 @@ impl Broker {
     /// tokio runtime.
     pub async fn start(settings: Settings) -> Result<Broker, StartError> {
         raise_file_limit();
-        let doors = Arc::new(Doors::at(settings.listen.clone()));
+        let doors = Arc::new(Doors::at(settings.listen.clone(), settings.standby));
         let standby = settings.standby;
         let runtime = tokio::runtime::Handle::current();
         let spawn: Spawn = Arc::new(move |job| drop(runtime.spawn_blocking(job)));
@@ -77,6 +77,12 @@ impl Broker {
         self.doors.are_open()
     }
 
+    /// Whether it lets no clients in because another host is to: it was started or told to stand by, and not told to
+    /// listen since. Listeners that an operator suspended are another matter. Reads memory and takes no lock.
+    pub fn stands_by(&self) -> bool {
+        self.doors.yielded()
+    }
+
     /// Listens on all addresses again, or on none where one cannot be had. One that listens is left alone.
     pub async fn resume_listeners(&self) -> Result<(), StartError> {
         Ok(self.doors.open(&self.node).await?)
@@ -90,7 +96,7 @@ impl Broker {
     /// Stops listening and closes all connections, whose clients are told `reason`. Returns when they are gone, or
     /// have had their time.
     pub async fn stand_by(&self, reason: &str) {
-        self.suspend_listeners().await;
+        self.doors.yield_to_another().await;
         self.node.part_with_clients(reason, GOODBYE_TIME).await;
     }
 

@@ -17,6 +17,7 @@ use crate::access::{Access, AccessError, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
+use crate::hung_disk;
 use crate::memory::Memory;
 use crate::settings::Settings;
 use crate::timers::Timers;
@@ -41,6 +42,7 @@ pub(crate) struct Node {
     vhosts: RwLock<HashMap<String, Arc<Vhost>>>,
     connections: Mutex<BTreeMap<u64, Arc<ConnectionCard>>>,
     around: Surroundings,
+    told_of_hung_disk: hung_disk::Told,
     pids: AtomicU64,
     /// No more connections are taken.
     pub(crate) stopping: AtomicBool,
@@ -120,6 +122,7 @@ impl Node {
             vhosts: RwLock::default(),
             connections: Mutex::default(),
             around,
+            told_of_hung_disk: hung_disk::Told::default(),
             pids: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             ended: Notify::new(),
@@ -279,6 +282,7 @@ impl Node {
         tokio::spawn(Arc::clone(&self.around.timers).run());
         // Each on its own: a disk that hangs must not keep memory from being looked at.
         tokio::spawn(Arc::clone(&self).repeat(Node::watch_disk));
+        tokio::spawn(Arc::clone(&self).repeat(|node| node.told_of_hung_disk.look(node)));
         tokio::spawn(Arc::clone(&self).repeat(Node::give_space_back));
         self.repeat(Node::watch_memory).await;
     }
@@ -330,12 +334,14 @@ impl Node {
         }
     }
 
-    /// Ends all connections: tells the clients why, and waits until they are gone, but not for ever.
+    /// Ends all connections: tells the clients why, and waits until they are gone, but not for ever. `patience` begins
+    /// when a client is told first: one that let its time pass at a demotion has no second one at the stop behind it.
     pub(crate) async fn part_with_clients(&self, reason: &str, patience: Duration) {
         for card in self.connections() {
             card.link.request_close(reason);
         }
-        let until = tokio::time::Instant::now() + patience;
+        let told = self.connections().iter().filter_map(|card| card.link.told_to_end()).max();
+        let Some(until) = told.map(|told| tokio::time::Instant::from_std(told + patience)) else { return };
         while self.connection_count() > 0 {
             let ended = self.ended.notified();
             if self.connection_count() == 0 || tokio::time::timeout_at(until, ended).await.is_err() {

@@ -46,6 +46,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Size of a log segment in bytes.
     pub segment_bytes: u64,
+    /// How long the disk may take for one write or sync of a log before it counts as hung; zero for any time.
+    pub disk_timeout: Duration,
     /// What logs are stored with: the disk, but for tests that break it.
     pub storage: Arc<dyn Storage>,
 }
@@ -72,6 +74,7 @@ impl Settings {
             handshake_timeout: Duration::from_secs(10),
             max_connections: 0,
             segment_bytes: 16 << 20,
+            disk_timeout: Duration::from_secs(30),
             storage: Arc::new(DiskStorage),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sched::{Thread, fault};
 
@@ -187,6 +188,12 @@ impl Journal {
     /// Bytes appended and not yet in a file: what the owner watches to hold publishers back.
     pub fn pending_bytes(&self) -> u64 {
         self.0.shared.pending_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How long the disk has taken for the present write or sync; nothing while none is under way. A disk that hangs is
+    /// known by this alone: no error comes of it.
+    pub fn outstanding_for(&self) -> Option<Duration> {
+        self.0.shared.outstanding.lasts()
     }
 
     /// Whether it takes records.

@@ -7,7 +7,7 @@
 //! [`Journal::retire`]).
 //!
 //! The tour: `journal` is the front door, `pending` the memory that appenders fill, `writer` the thread that
-//! empties it, `table` what is known of each segment, `depot` where files come from and go to, `manifest` which must be
+//! empties it, `outstanding` how long the disk lets it wait, `table` what is known of each segment, `depot` where files come from and go to, `manifest` which must be
 //! there, `survey`, `recovery` and `scan` the way back after a stop, `examine` a look from outside, `read`, `reclaim`
 //! and `snapshot` the rest of the door, `group` records that count as a whole. `record`, `segment`, `footer` and `manifest` are the format, which docs/journal.md writes down
 //! with its invariants. [`Storage`] is the seam to the disk; the feature `fault` adds one in memory that tears writes,
@@ -27,6 +27,7 @@ mod footer;
 mod group;
 mod journal;
 mod manifest;
+mod outstanding;
 mod pending;
 mod pins;
 mod read;

@@ -11,6 +11,7 @@ use crate::Position;
 use crate::config::Config;
 use crate::depot::Depot;
 use crate::error::Error;
+use crate::outstanding::Outstanding;
 use crate::pending::{CHUNK, Pending};
 use crate::storage::Storage;
 use crate::table::Table;
@@ -88,6 +89,8 @@ pub(crate) struct Shared {
     /// The writer has left.
     pub(crate) gone: AtomicBool,
     turn: Signal,
+    /// The writer's present step on the disk.
+    pub(crate) outstanding: Outstanding,
     pub(crate) counters: Counters,
     /// Held as long as the journal is open.
     pub(crate) _lock: Box<dyn Send + Sync>,
@@ -130,6 +133,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             turn: Signal::default(),
+            outstanding: Outstanding::new(),
             counters: Counters::default(),
             _lock: from.lock,
         }

@@ -99,6 +99,7 @@ impl Writer {
             }
             self.rest();
         }
+        self.shared.outstanding.end();
         self.shared.gone.store(true, Ordering::Release);
         self.shared.notify();
     }
@@ -148,6 +149,7 @@ impl Writer {
             return Ok(());
         }
         let end = if is_news { durable } else { self.noted };
+        self.shared.outstanding.begin();
         if self.shared.depot.note_end(end, stop)? {
             self.noted = end;
         }
@@ -184,6 +186,7 @@ impl Writer {
         let Some(current) = &mut self.current else { return Ok(()) };
         let path = || segment_path(&self.shared.dir, current.segment.base);
         let offset = chunk.start - current.segment.base;
+        self.shared.outstanding.begin();
         current.file.write_at(&chunk.bytes, offset).map_err(|e| Trouble::on("write", &path())(e))?;
         let end = offset + chunk.bytes.len() as u64;
         if end > current.zeroed {
@@ -212,6 +215,7 @@ impl Writer {
             let footer = current.footer.seal(segment.base, segment.tag.unwrap_or_default());
             let at = segment.capacity - footer.len() as u64;
             let path = segment_path(&self.shared.dir, segment.base);
+            self.shared.outstanding.begin();
             current.file.write_at(&footer, at).map_err(Trouble::on("write", &path))?;
         }
         self.sync()?;
@@ -222,6 +226,7 @@ impl Writer {
     }
 
     fn activate(&self, segment: &Arc<Segment>) -> Result<Current, Trouble> {
+        self.shared.outstanding.begin();
         let active = self.shared.depot.activate(segment, self.sealed_end)?;
         segment.set_file(Some(active.file.clone()));
         self.shared.table.opened(segment.base);
@@ -236,6 +241,7 @@ impl Writer {
             && self.shared.config.durable
         {
             let path = segment_path(&self.shared.dir, current.segment.base);
+            self.shared.outstanding.begin();
             current.file.sync().map_err(Trouble::on("sync", &path)).map_err(|trouble| {
                 // Even a lack of space: which pages were dropped is not known.
                 Trouble { full: false, ..trouble }
@@ -243,6 +249,8 @@ impl Writer {
             self.shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
         }
         self.unsynced = None;
+        // What the listener takes is not the disk's.
+        self.shared.outstanding.end();
         if self.shared.durable.swap(self.written, Ordering::AcqRel) < self.written {
             self.shared.notify();
             (self.listener)(Event::Durable(self.written));
@@ -258,6 +266,7 @@ impl Writer {
         {
             let is_half_full = self.written - current.segment.base >= current.segment.capacity / 2;
             let is_first = self.shared.table.len() < 2;
+            self.shared.outstanding.begin();
             let spares = usize::from(is_half_full) + usize::from(is_half_full || !is_first);
             self.shared.depot.prepare(spares)?;
         }
@@ -316,6 +325,7 @@ impl Writer {
 
     /// Sleeps until there is something to do.
     fn rest(&mut self) {
+        self.shared.outstanding.end();
         let stalled = self.shared.stalled.load(Ordering::Acquire) && !sched::fault::is_back("full-spins");
         let until = match stalled {
             // Nothing else is done before.

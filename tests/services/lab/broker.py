@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pika
+import pika.exceptions
 
 from .binary import REPOSITORY, binary
 
@@ -98,6 +99,16 @@ class Client:
         except Exception:  # a connection that is lost says so in many ways
             pass
         self.connection = self.channel = None
+
+    def farewell(self):
+        """Reads until the connection ends; the broker's last words, or how it was lost."""
+        try:
+            while True:
+                self.connection.process_data_events(1)
+        except pika.exceptions.ConnectionClosedByBroker as told:
+            return told.reply_text
+        except Exception as lost:
+            return repr(lost)
 
     def publish(self, body, timeout=90):
         """Publishes durably until it is confirmed, over as many connections as it takes."""

@@ -104,6 +104,8 @@ pub(crate) enum Watermark {
 pub(crate) struct Journal {
     /// Bytes in one segment file. Default 16 MiB, 1 MiB to 1 GiB.
     pub(crate) segment_size: u64,
+    /// Time that the disk may take for one write or sync before it counts as hung; zero for any time. Default 30 s.
+    pub(crate) disk_timeout: Duration,
 }
 
 /// `[ctl]`

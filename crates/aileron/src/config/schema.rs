@@ -81,6 +81,9 @@ pub(super) const KEYS: &[Key] = &[
         let allowed = |size: &u64| (1 << 20..=1 << 30).contains(size);
         put(&mut config.journal.segment_size, amount(value).filter(allowed))
     }),
+    key("journal.disk_timeout", "0 for any time, or 1 to 3600 seconds", |config, value| {
+        put(&mut config.journal.disk_timeout, pause(value))
+    }),
     key("ctl.socket", "a socket's path of at most 107 bytes", |config, value| {
         put(&mut config.ctl.socket, text(value).filter(|path| path.len() <= 107).map(PathBuf::from))
     }),
@@ -133,7 +136,7 @@ pub(super) fn defaults() -> Config {
             handshake_timeout: Duration::from_secs(10),
             max_connections: 0,
         },
-        journal: Journal { segment_size: 16 << 20 },
+        journal: Journal { segment_size: 16 << 20, disk_timeout: Duration::from_secs(30) },
         ctl: Ctl { socket: PathBuf::new() },
         services: Services { interval: Duration::from_secs(30), ..Services::default() },
         log: Log { level: "info".to_string() },
@@ -188,7 +191,7 @@ fn seconds(value: &Value) -> Option<Duration> {
     (seconds > 0.0 && seconds <= 3600.0).then(|| Duration::from_secs_f64(seconds))
 }
 
-/// Seconds between two times of something, where zero means never.
+/// Seconds of which none is a meaning of its own.
 fn pause(value: &Value) -> Option<Duration> {
     match value {
         Value::Integer(0) => Some(Duration::ZERO),

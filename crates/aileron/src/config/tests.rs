@@ -117,6 +117,8 @@ fn errors_name_key_value_and_what_is_allowed() {
         "node.name=rabbit",
         "log.level=loud",
         "journal.segment_size=1",
+        "journal.disk_timeout=0.5",
+        "journal.disk_timeout=3601",
         "services.interval=0.5",
         "services.interval=-1",
         "services.interval=3601",
@@ -147,8 +149,11 @@ fn secrets_are_never_shown() {
 
 #[test]
 fn what_is_shown_reads_back_as_the_same() {
-    let config =
-        load(&set(&["broker.heartbeat=5", "broker.memory_high_watermark=1GiB"]), none()).expect("good");
+    let config = load(
+        &set(&["broker.heartbeat=5", "broker.memory_high_watermark=1GiB", "journal.disk_timeout=0"]),
+        none(),
+    )
+    .expect("good");
     let (_folder, sources) = file(&as_toml(&config));
     let mut again = load(&sources, none()).expect("good");
     again.file = None;

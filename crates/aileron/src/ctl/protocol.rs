@@ -23,12 +23,25 @@ pub(crate) struct Hello {
     /// Whether it lets clients in. A daemon that does not say, of an older release, always does.
     #[serde(default = "yes")]
     pub(crate) listening: bool,
+    /// Whether it lets nobody in because another host is to; nothing while it starts, and of an older release.
+    #[serde(default)]
+    pub(crate) standing_by: Option<bool>,
     /// Whether a log has failed, so that nothing is confirmed until a restart.
     #[serde(default)]
     pub(crate) log_failed: bool,
+    /// In words, where the disk does not answer.
+    #[serde(default)]
+    pub(crate) hung_disk: Option<String>,
     /// How far its logs have come, in bytes.
     #[serde(default)]
     pub(crate) log_position: u64,
+}
+
+impl Hello {
+    /// Whether this node is the one that lets clients in, though an operator may have suspended its listeners.
+    pub(crate) fn is_promoted(&self) -> bool {
+        !self.standing_by.unwrap_or(!self.listening)
+    }
 }
 
 fn yes() -> bool {

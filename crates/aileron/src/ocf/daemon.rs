@@ -76,6 +76,20 @@ impl Daemon {
         }
     }
 
+    /// Whether its first thread has ended and others have not: one that was killed, and hangs in the kernel. It holds
+    /// all that the process had.
+    pub(super) fn is_dying(&self) -> bool {
+        has_ended(Path::new(&format!("/proc/{}", self.pid)))
+    }
+
+    /// Why one that was killed is no stopped one.
+    pub(super) fn does_not_end(&self) -> String {
+        format!(
+            "the broker, pid {}, was killed and does not end, and holds its data folder: its disk hangs, or the kernel does",
+            self.pid
+        )
+    }
+
     /// Whether systemd runs it, as the unit that the package brings.
     pub(super) fn is_a_unit(&self) -> bool {
         let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
@@ -127,19 +141,37 @@ fn lock_owners(locks: &str, inode: u64) -> Vec<u32> {
 /// Whether a process has this very file open. The file's device as `/proc/locks` has it is not always the one that
 /// `stat` tells, so it is compared here.
 fn has_open(pid: u32, wanted: &Metadata) -> bool {
-    let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return true };
-    open.flatten()
-        .filter_map(|entry| std::fs::metadata(entry.path()).ok())
-        .any(|file| (file.dev(), file.ino()) == (wanted.dev(), wanted.ino()))
+    let is_it = |file: Metadata| (file.dev(), file.ino()) == (wanted.dev(), wanted.ino());
+    // All threads have the same files open, but for those that have ended: the first one has none then.
+    threads(pid).iter().any(|thread| match std::fs::read_dir(thread.join("fd")) {
+        Ok(open) => open.flatten().filter_map(|entry| std::fs::metadata(entry.path()).ok()).any(is_it),
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    })
 }
 
-/// When a living process began, in ticks since the host did.
+/// The threads of a process, as folders of the kernel's.
+fn threads(pid: u32) -> Vec<PathBuf> {
+    let listed = std::fs::read_dir(format!("/proc/{pid}/task"));
+    listed.map_or_else(|_| Vec::new(), |entries| entries.flatten().map(|entry| entry.path()).collect())
+}
+
+/// What the kernel says of a process or thread from its state on, which is the third field.
+fn stat(folder: &Path) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    // The name in brackets may hold anything.
+    Some(stat.rsplit(')').next()?.split_whitespace().map(str::to_string).collect())
+}
+
+/// Whether a thread has ended, though somebody has yet to take note of it.
+fn has_ended(thread: &Path) -> bool {
+    stat(thread).is_none_or(|fields| matches!(fields.first().map(String::as_str), None | Some("Z" | "X")))
+}
+
+/// When a process began of which a thread lives, in ticks since the host did.
 pub(super) fn born(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets may hold anything; the state is the third field, the beginning the 22nd.
-    let rest: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-    let lives = !matches!(rest.first(), Some(&"Z" | &"X"));
-    rest.get(19).filter(|_| lives)?.parse().ok()
+    // The 22nd field.
+    let born = stat(Path::new(&format!("/proc/{pid}")))?.get(19)?.parse().ok();
+    born.filter(|_| threads(pid).iter().any(|thread| !has_ended(thread)))
 }
 
 #[cfg(test)]

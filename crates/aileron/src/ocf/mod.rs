@@ -115,6 +115,11 @@ impl Agent {
         if pids.is_empty() {
             return Ok(Code::NotRunning);
         }
+        // What it was asked over is open as long as its last thread hangs, and answers nothing.
+        if let Some(dying) = daemons.iter().find(|daemon| daemon.is_dying()) {
+            let gone = end_soon(&daemons);
+            return if gone { Ok(Code::NotRunning) } else { Err(Trouble::failed(dying.does_not_end())) };
+        }
         let heard = self.hear(&daemons, self.parameters.timeout / 2);
         let code = match state::judge(&pids, &heard, self.parameters.promotable) {
             // One that is about to end closes its socket before it is gone.

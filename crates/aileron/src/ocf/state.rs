@@ -69,5 +69,8 @@ pub(super) fn judge(pids: &[u32], heard: &Heard, promotable: bool) -> Outcome {
     if hello.log_failed {
         return Err(Trouble::failed("the disk failed: nothing is stored until the broker is started again"));
     }
-    Ok(if promotable && hello.listening { Code::Promoted } else { Code::Success })
+    if let Some(hung) = &hello.hung_disk {
+        return Err(Trouble::failed(format!("{hung}: nothing is stored until it does")));
+    }
+    Ok(if promotable && hello.is_promoted() { Code::Promoted } else { Code::Success })
 }

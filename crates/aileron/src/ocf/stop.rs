@@ -71,10 +71,7 @@ fn end(daemons: &[Daemon], in_order: Instant, by_force: Instant) -> Result<(), T
     }
     match left.iter().find(|daemon| !daemon.ends_by(by_force)) {
         None => Ok(()),
-        Some(daemon) => Err(Trouble::failed(format!(
-            "the broker, pid {}, does not end after SIGKILL: its disk hangs, or the kernel does",
-            daemon.pid
-        ))),
+        Some(daemon) => Err(Trouble::failed(daemon.does_not_end())),
     }
 }
 

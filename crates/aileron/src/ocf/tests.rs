@@ -10,7 +10,9 @@ fn greeting(pid: u32) -> Hello {
         pid,
         ready: true,
         listening: true,
+        standing_by: Some(false),
         log_failed: false,
+        hung_disk: None,
         log_position: 64,
     }
 }
@@ -20,20 +22,34 @@ fn judged(pids: &[u32], hello: Hello, promotable: bool) -> Result<Code, Code> {
 }
 
 #[test]
-fn the_role_is_whether_clients_are_let_in_and_only_a_promotable_one_has_it() {
-    let standby = Hello { listening: false, ..greeting(7) };
+fn the_role_is_whether_another_host_lets_clients_in_and_only_a_promotable_one_has_it() {
+    let standby = Hello { listening: false, standing_by: Some(true), ..greeting(7) };
+    let suspended = Hello { listening: false, ..greeting(7) };
     assert_eq!(judged(&[7], greeting(7), true), Ok(Code::Promoted));
     assert_eq!(judged(&[7], standby.clone(), true), Ok(Code::Success));
     assert_eq!(judged(&[7], greeting(7), false), Ok(Code::Success));
-    assert_eq!(judged(&[7], standby, false), Ok(Code::Success), "an operator suspended the listeners");
-    let starting = Hello { ready: false, listening: false, ..greeting(7) };
+    assert_eq!(judged(&[7], standby, false), Ok(Code::Success));
+    for (promotable, code) in [(true, Code::Promoted), (false, Code::Success)] {
+        assert_eq!(
+            judged(&[7], suspended.clone(), promotable),
+            Ok(code),
+            "an operator suspended the listeners"
+        );
+    }
+    let starting = Hello { ready: false, listening: false, standing_by: None, ..greeting(7) };
     assert_eq!(judged(&[7], starting, true), Ok(Code::Success));
+    for (listening, code) in [(true, Code::Promoted), (false, Code::Success)] {
+        let older = Hello { listening, standing_by: None, ..greeting(7) };
+        assert_eq!(judged(&[7], older, true), Ok(code), "an older release says no more");
+    }
 }
 
 #[test]
 fn what_lives_and_is_not_well_has_failed_and_is_never_called_stopped() {
     let failed = Hello { log_failed: true, ..greeting(7) };
     assert_eq!(judged(&[7], failed, true), Err(Code::Failed));
+    let hung = Hello { hung_disk: Some("the disk has not answered".into()), ..greeting(7) };
+    assert_eq!(judged(&[7], hung, true), Err(Code::Failed));
     assert_eq!(judged(&[7], greeting(8), true), Err(Code::Failed), "somebody else has the socket");
     assert_eq!(judged(&[7, 8], greeting(7), true), Err(Code::Failed), "two of them");
     for heard in [Heard::Silent, Heard::Nobody("no such file".into())] {

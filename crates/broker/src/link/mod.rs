@@ -21,9 +21,10 @@ pub(crate) mod queue_type;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
+use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
@@ -44,6 +45,8 @@ pub(crate) struct Link {
     waker: Waker,
     /// Somebody asked for this connection to end; the task takes it.
     closing: Mutex<Option<String>>,
+    /// When somebody first did.
+    told_to_end: OnceLock<Instant>,
     /// Consumers whose queues were deleted.
     cancelled: Mutex<Vec<Arc<Consumer>>>,
     pub(crate) traffic: Traffic,
@@ -82,6 +85,7 @@ impl Link {
             waker: Waker::from(Arc::clone(&task)),
             task,
             closing: Mutex::new(None),
+            told_to_end: OnceLock::new(),
             cancelled: Mutex::default(),
             traffic: Traffic::default(),
         }
@@ -115,8 +119,14 @@ impl Link {
 
     /// Asks the connection to end with 320 CONNECTION_FORCED and this reason.
     pub(crate) fn request_close(&self, reason: &str) {
+        self.told_to_end.get_or_init(sched::now);
         self.closing.lock().get_or_insert_with(|| reason.to_owned());
         self.wake();
+    }
+
+    /// When it was first asked to end.
+    pub(crate) fn told_to_end(&self) -> Option<Instant> {
+        self.told_to_end.get().copied()
     }
 
     pub(crate) fn take_close_request(&self) -> Option<String> {

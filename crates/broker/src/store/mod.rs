@@ -21,6 +21,7 @@ use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
+use std::time::Duration;
 
 use journal::{Appended, Cause, Journal, Position, SegmentId};
 use parking_lot::Mutex;
@@ -116,6 +117,11 @@ impl Store {
             reclaiming: AtomicBool::new(false),
             segment_bytes,
         }
+    }
+
+    /// How long the disk has taken for the present write or sync, of the log or of a page file.
+    pub(crate) fn waits_for_disk(&self) -> Option<Duration> {
+        self.log.outstanding_for().max(self.pages.outstanding_for())
     }
 
     /// Appends a message for these durable queues, given by identity, and notes its record in `message`. Returns

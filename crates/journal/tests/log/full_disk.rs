@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{ACK, Listener, MESSAGE, Owner, body, open, segments, silent, small};
 use journal::fault::{Crash, FaultyStorage};
@@ -165,6 +165,29 @@ fn a_disk_that_hangs_holds_up_nobody_who_does_not_wait_for_it() {
     assert!(events.recv_timeout(Duration::from_millis(50)).is_err(), "nothing is durable yet");
     disk.hang(false);
     assert_eq!(events.recv_timeout(Duration::from_secs(10)), Ok(Event::Durable(end)));
+}
+
+#[test]
+fn how_long_a_disk_has_not_answered_is_known() {
+    let until = |what: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(10);
+        while !what() {
+            assert!(Instant::now() < end, "it did not come");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let disk = FaultyStorage::new();
+    let mut owner = Owner::open(&disk, small(), silent()).expect("opens");
+    until(&|| owner.journal.outstanding_for().is_none());
+    disk.hang(true);
+    let (_, end) = owner.publish(b"", b"waits").expect("taken");
+    owner.journal.commit(end);
+    let asked = Instant::now();
+    until(&|| owner.journal.outstanding_for() > Some(Duration::from_millis(200)));
+    assert!(owner.journal.outstanding_for().expect("it hangs") <= asked.elapsed() + Duration::from_secs(1));
+    disk.hang(false);
+    owner.journal.sync().expect("syncs");
+    until(&|| owner.journal.outstanding_for().is_none());
 }
 
 #[test]

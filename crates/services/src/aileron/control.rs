@@ -65,6 +65,8 @@ pub(super) fn parse(answer: &str) -> Option<Health> {
         disk_free: number("disk_free"),
         disk_free_limit: number("disk_free_limit"),
         damages: number("damages"),
+        disk_waits: number("disk_waits"),
+        disk_waits_vhost: value("disk_waits_vhost").and_then(text).unwrap_or_default(),
         connections: number("connections"),
         connections_limit: number("connections_limit"),
         descriptors: number("descriptors"),

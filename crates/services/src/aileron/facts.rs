@@ -38,6 +38,10 @@ pub struct Health {
     pub disk_free_limit: u64,
     /// Damaged places found in its logs since its start.
     pub damages: u64,
+    /// Seconds that its disk has not answered, once that is too long; else 0.
+    pub disk_waits: u64,
+    /// The vhost whose log waits for that.
+    pub disk_waits_vhost: String,
     /// Connections open.
     pub connections: u64,
     /// The most there may be; 0 for any number.

@@ -90,6 +90,7 @@ fn about(member: &One) -> Vec<Finding> {
             findings.extend(serving(member, facts));
             if let Some(health) = &facts.health {
                 findings.extend(alarms(member, health));
+                findings.extend(hung_disk(member, health));
                 findings.extend(limits(member, health));
             }
         }
@@ -189,6 +190,18 @@ fn alarms(member: &One, health: &Health) -> Vec<Finding> {
         Finding::new(code, Severity::Failed, host, cause).next(next)
     };
     health.alarms.iter().map(alarm).collect()
+}
+
+fn hung_disk(member: &One, health: &Health) -> Option<Finding> {
+    let host = &member.target.host;
+    let (vhost, seconds) = (&health.disk_waits_vhost, health.disk_waits);
+    (seconds > 0).then(|| {
+        let cause = format!(
+            "aileron on {host} confirms nothing: its disk has not answered a write or sync of vhost '{vhost}' for {seconds} s"
+        );
+        let next = format!("on {host}: dmesg | tail, and look after the storage: it goes on when that answers");
+        Finding::new("aileron-disk-hangs", Severity::Failed, host, cause).next(next)
+    })
 }
 
 /// Whether a limit is near, in percent; none where there is no limit.

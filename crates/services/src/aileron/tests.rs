@@ -87,6 +87,14 @@ fn each_alarm_fails_and_is_not_near_as_well() {
 }
 
 #[test]
+fn a_disk_that_hangs_has_failed() {
+    let health = Health { disk_waits: 31, disk_waits_vhost: "/".to_string(), ..healthy() };
+    let (state, judgement) = judged(&[got("c0", serves(Some(health)))]);
+    assert_eq!((state, codes(&judgement)), (State::Failed, vec!["aileron-disk-hangs"]));
+    assert!(judgement.findings[0].cause.contains("vhost '/' for 31 s"), "{}", judgement.findings[0].cause);
+}
+
+#[test]
 fn limits_that_are_near_and_damages_are_degraded() {
     let well = healthy();
     for (code, health) in [

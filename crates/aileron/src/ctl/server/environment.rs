@@ -44,6 +44,7 @@ pub(crate) fn environment(config: &Config) -> Term {
         Term::pair("config_file", config.file.as_deref().map_or(Term::atom("undefined"), path)),
         Term::pair("ctl_socket", path(&config.ctl.socket)),
         Term::pair("data_dir", path(&broker.data_dir)),
+        Term::pair("journal_disk_timeout", Term::int(config.journal.disk_timeout.as_secs())),
         Term::pair("journal_segment_size", Term::int(config.journal.segment_size)),
         Term::pair("log_level", Term::charlist(&config.log.level)),
         Term::pair("memory_for_messages", Term::int(broker.memory_for_messages)),

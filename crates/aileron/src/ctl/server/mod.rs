@@ -198,7 +198,9 @@ fn hello(facts: &Facts, broker: Option<&Broker>) -> Hello {
         pid: std::process::id(),
         ready: broker.is_some(),
         listening: broker.is_some_and(Broker::is_listening),
+        standing_by: broker.map(Broker::stands_by),
         log_failed: broker.is_some_and(Broker::log_has_failed),
+        hung_disk: broker.and_then(Broker::hung_disk).map(|hung| hung.to_string()),
         log_position: broker.map_or(0, Broker::log_position),
     }
 }

@@ -78,6 +78,8 @@ pub(super) fn health(health: &Health) -> Term {
         ("disk_free", Term::int(health.disk_free)),
         ("disk_free_limit", Term::int(health.disk_free_limit)),
         ("damages", Term::int(health.damages)),
+        ("disk_waits", Term::int(health.hung_disk.as_ref().map_or(0, |hung| hung.waited.as_secs()))),
+        ("disk_waits_vhost", Term::text(health.hung_disk.as_ref().map_or("", |hung| &hung.vhost))),
         ("connections", Term::int(health.connections)),
         ("connections_limit", Term::int(health.max_connections)),
         ("descriptors", Term::int(handles)),
