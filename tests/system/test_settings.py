@@ -13,6 +13,7 @@ from test_stalls import resident, until
 
 # Keys whose effect other tests show, and which.
 ELSEWHERE = {
+    "journal.disk_timeout": "tests/services/test_hung_disk.py",
     "broker.listen": "every test's broker",
     "broker.data_dir": "every test's broker",
     "services.inventory": "tests/services/test_hosts.py",
