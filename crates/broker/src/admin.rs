@@ -11,6 +11,7 @@ use crate::access::{Access, AccessError};
 use crate::card::{ConnectionCard, Greeting};
 use crate::exchange::{Destination, Exchange};
 use crate::flow::alarms::Resource;
+use crate::hung_disk::HungDisk;
 use crate::info::{
     BindingInfo, ChannelInfo, ConnectionInfo, ConsumerInfo, ExchangeInfo, Health, QueueInfo, Status,
 };
@@ -225,6 +226,12 @@ impl Broker {
         self.node().alarms.is_on(Resource::Failed)
     }
 
+    /// The disk, if it has not answered a log for longer than [`Settings::disk_timeout`](crate::Settings::disk_timeout).
+    /// Reads memory only.
+    pub fn hung_disk(&self) -> Option<HungDisk> {
+        self.node().hung_disk()
+    }
+
     /// How far the logs have come, all vhosts together: bytes ever made durable in this data folder. It grows for
     /// as long as no vhost is deleted, over restarts too.
     pub fn log_position(&self) -> u64 {
@@ -243,7 +250,7 @@ impl Broker {
             disk_free: node.alarms.disk_free.load(Ordering::Relaxed),
             disk_free_limit: node.settings.disk_free_limit,
             damages: node.damages(),
-            hung_disk: self.hung_disk(),
+            hung_disk: node.hung_disk(),
             connections: node.connection_count() as u64,
             max_connections: node.connection_limit() as u64,
             file_descriptors: file_descriptors(),

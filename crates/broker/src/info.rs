@@ -2,7 +2,7 @@
 
 use amqp::table::FieldTable;
 
-use crate::HungDisk;
+use crate::hung_disk::HungDisk;
 
 /// A row of `list_queues`.
 #[derive(Clone, Debug, Default)]

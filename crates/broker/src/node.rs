@@ -17,7 +17,7 @@ use crate::access::{Access, AccessError, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::flow::alarms::{self, Alarms, Resource};
-use crate::hung_disk;
+use crate::hung_disk::{HungDisk, Told};
 use crate::memory::Memory;
 use crate::settings::Settings;
 use crate::timers::Timers;
@@ -42,7 +42,7 @@ pub(crate) struct Node {
     vhosts: RwLock<HashMap<String, Arc<Vhost>>>,
     connections: Mutex<BTreeMap<u64, Arc<ConnectionCard>>>,
     around: Surroundings,
-    told_of_hung_disk: hung_disk::Told,
+    told_of_hung_disk: Told,
     pids: AtomicU64,
     /// No more connections are taken.
     pub(crate) stopping: AtomicBool,
@@ -122,7 +122,7 @@ impl Node {
             vhosts: RwLock::default(),
             connections: Mutex::default(),
             around,
-            told_of_hung_disk: hung_disk::Told::default(),
+            told_of_hung_disk: Told::default(),
             pids: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             ended: Notify::new(),
@@ -282,7 +282,7 @@ impl Node {
         tokio::spawn(Arc::clone(&self.around.timers).run());
         // Each on its own: a disk that hangs must not keep memory from being looked at.
         tokio::spawn(Arc::clone(&self).repeat(Node::watch_disk));
-        tokio::spawn(Arc::clone(&self).repeat(|node| node.told_of_hung_disk.look(node)));
+        tokio::spawn(Arc::clone(&self).repeat(Node::watch_answers));
         tokio::spawn(Arc::clone(&self).repeat(Node::give_space_back));
         self.repeat(Node::watch_memory).await;
     }
@@ -310,6 +310,15 @@ impl Node {
             self.alarms.disk_free.store(free, Ordering::Relaxed);
             self.judge(Resource::Disk, free < self.settings.disk_free_limit);
         }
+    }
+
+    /// The disk, if it hangs. Reads memory only.
+    pub(crate) fn hung_disk(&self) -> Option<HungDisk> {
+        HungDisk::under(&self.vhosts(), self.settings.disk_timeout)
+    }
+
+    fn watch_answers(&self) {
+        self.told_of_hung_disk.tell(self.hung_disk().as_ref());
     }
 
     fn judge(&self, resource: Resource, is_short: bool) {
