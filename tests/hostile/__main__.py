@@ -87,6 +87,8 @@ def one(world, good, limits, fault):
         world.finding(traceback.format_exc())
     end = time.monotonic()
     time.sleep(SETTLE_SECONDS + WINDOW_SECONDS)
+    if world.broker.process.poll() is not None:
+        return
     # Who sent in the last half second may wait for an answer still.
     after = good.medians(end + SETTLE_SECONDS, end + SETTLE_SECONDS + WINDOW_SECONDS - 0.5)
     if any(after[what] > limits[what] for what in limits):

@@ -30,12 +30,15 @@ class Good:
 
     def work(self, what, over):
         """Does it again after a loss of the connection, which none of the faults is a reason for."""
+        told = None
         while not over.is_set():
             try:
                 with self.broker.connect(heartbeat=20) as connection:
                     what(connection)
-            except Exception as error:  # whatever it was, it is told
-                self.finding(f"the good client's {what.__name__} failed: {error!r}")
+            except Exception as error:  # whatever it was, it is told, but not each time that it tries again
+                if repr(error) != told:
+                    told = repr(error)
+                    self.finding(f"the good client's {what.__name__} failed: {told}")
                 over.wait(0.5)
 
     def publish(self, connection):
