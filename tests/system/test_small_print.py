@@ -54,6 +54,19 @@ def test_consume_ok_comes_before_the_first_delivery(shared_broker, name):
         publisher.call(1, spec.Queue.Delete(queue=name), spec.Queue.DeleteOk)
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_who_deletes_a_queue_that_it_consumes_hears_of_the_deletion_first(shared_broker, name, durable):
+    """And of its consumer's end then, though the deletion waits for the disk."""
+    with Raw(shared_broker) as raw:
+        raw.channel()
+        for _ in range(20):
+            raw.call(1, spec.Queue.Declare(queue=name, durable=durable), spec.Queue.DeclareOk)
+            raw.call(1, spec.Basic.Consume(queue=name), spec.Basic.ConsumeOk)
+            raw.method(1, spec.Queue.Delete(queue=name))
+            assert isinstance(raw.read_method(), spec.Queue.DeleteOk)
+            assert isinstance(raw.read_method(), spec.Basic.Cancel)
+
+
 @pytest.mark.parametrize("traced", ["queue", "exchange"])
 def test_the_longest_names_are_traced(broker, traced):
     """The trace's own key has a prefix before the name: what does not fit is left out, and nothing is malformed."""

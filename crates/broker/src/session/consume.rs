@@ -131,8 +131,9 @@ impl Session {
             channel.consumers.remove(&consumer.tag);
             channel.card.consumers.fetch_sub(1, Ordering::Relaxed);
             if self.cancel_notify {
+                // Behind the `delete-ok` of who deleted the queue, should that be this client.
                 let cancel = basic::Cancel { consumer_tag: &consumer.tag, no_wait: true };
-                self.send(consumer.channel, &Method::BasicCancel(cancel));
+                self.promise(consumer.channel, false, &Method::BasicCancel(cancel), 0);
             }
         }
     }
