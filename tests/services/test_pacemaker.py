@@ -240,8 +240,14 @@ def test_a_crash_without_fencing_and_then_a_second(cluster):
     first = host_of(cluster, "vip")
     cluster.crash_daemons(first)
     others = [host for host in cluster.hosts if host is not first]
-    seen, findings, _ = soon(cluster, lambda: everywhere(cluster, others[0]), "pacemaker-address-twice")
-    assert seen["state"] == "failed" and {"pacemaker-down", "pacemaker-address-twice"} == codes(findings)
+
+    def twice():
+        # On the way there it is stopped for a moment.
+        seen, findings, _ = everywhere(cluster, others[0])
+        assert seen["state"] == "failed" and {"pacemaker-down", "pacemaker-address-twice"} == codes(findings), seen
+        return seen, findings
+
+    seen, findings = cluster.lab.until(twice, what="the address twice", every=0.3)
     cause = findings["pacemaker-address-twice"]["cause"]
     assert VIP in cause and f"{first.name} has kept it (Pacemaker is down there and nobody has fenced it)" in cause
     assert "unit pacemaker.service is enabled" in findings["pacemaker-down"]["cause"]
