@@ -214,8 +214,7 @@ impl<'s, S: Socket> Driver<'s, S> {
         self.will_rest = false;
         (self.writing, self.written) = (Vec::new(), 0);
         self.leftover.shrink_to_fit();
-        let frames = &mut self.session.link.lock().frames;
-        frames.shrink_to_fit();
+        self.session.link.lock().frames.shrink_to_fit();
         None
     }
 
@@ -315,11 +314,12 @@ impl<'s, S: Socket> Driver<'s, S> {
             };
             let next = self.session.throttle.until(now).map_or(next, |until| until.min(next));
             let next = self.rest().map_or(next, |at| at.min(next));
-            if self.session.throttle.is_blocked() && self.socket.is_closed() {
+            let is_blocked = self.session.throttle.is_blocked();
+            if is_blocked && self.socket.is_closed() {
                 // Nobody reads from it, so that nobody else would notice; and what it holds may be what the alarm is for.
                 return Some(Ends::Lost);
             }
-            let next = if self.session.throttle.is_blocked() { next.min(now + BLOCKED_LOOK) } else { next };
+            let next = if is_blocked { next.min(now + BLOCKED_LOOK) } else { next };
             self.clock.as_mut().reset(next.into());
         }
         None
@@ -371,11 +371,11 @@ impl<S: Socket> Future for Driver<'_, S> {
             return Poll::Pending;
         }
         if this.session.is_paused {
+            // Nor is it silent then; and others want this thread before the next part.
             this.silent_since = None;
-            if !this.go_on() {
-                return Poll::Pending;
+            if this.go_on() {
+                cx.waker().wake_by_ref();
             }
-            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         match this.read(cx) {
