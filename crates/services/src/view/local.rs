@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -37,6 +37,24 @@ pub fn addresses() -> Vec<IpAddr> {
     let mut raw = Raw::default();
     read_network(&mut raw);
     raw.into_view().addresses
+}
+
+/// The process that listens where `address` would: there, or on all addresses where either is for all. Another user's
+/// process is seen by root only.
+pub fn listener(address: SocketAddr) -> Option<u32> {
+    let mut raw = Raw::default();
+    read_network(&mut raw);
+    let sockets = raw.listening();
+    let in_the_way = |there: &SocketAddr| {
+        let same = there.ip() == address.ip() || there.ip().is_unspecified() || address.ip().is_unspecified();
+        same && there.port() == address.port()
+    };
+    let taken: BTreeSet<u64> =
+        sockets.into_iter().filter(|(there, _)| in_the_way(there)).map(|(_, inode)| inode).collect();
+    let pids =
+        fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.into_iter()
+        .find(|pid| inodes(Path::new(&format!("/proc/{pid}"))).iter().any(|inode| taken.contains(inode)))
 }
 
 fn read_network(raw: &mut Raw) {

@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use local::{addresses, collect};
+pub use local::{addresses, collect, listener};
 
 /// The readers of outside bytes here, see `fuzzing`.
 #[cfg(any(test, feature = "fuzzing"))]

@@ -59,8 +59,14 @@ pub(super) fn named_file(word: &str) -> Option<&str> {
 }
 
 impl Raw {
+    /// Addresses that are listened on, with the sockets' inodes.
+    pub(super) fn listening(&self) -> Vec<(SocketAddr, u64)> {
+        self.sockets.lines().filter_map(listening_line).collect()
+    }
+
     /// The view that it makes.
     pub(super) fn into_view(mut self) -> View {
+        let sockets = self.listening();
         let (monitors, processes): (Vec<_>, Vec<_>) =
             self.processes.into_iter().partition(|one| one.name == containers::MONITOR);
         let monitors: Vec<_> = monitors.iter().map(RawProcess::arguments).collect();
@@ -71,10 +77,8 @@ impl Raw {
             .iter()
             .flat_map(|process| process.inodes.iter().map(|inode| (*inode, process.pid)))
             .collect();
-        let listeners = self
-            .sockets
-            .lines()
-            .filter_map(listening_line)
+        let listeners = sockets
+            .into_iter()
             .map(|(address, inode)| Listener { address, pid: owners.get(&inode).copied() })
             .collect();
         let mut processes: Vec<_> = processes
