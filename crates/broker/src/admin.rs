@@ -106,6 +106,7 @@ impl Broker {
     /// Deletes a user and closes its connections. Blocks on the disk.
     pub fn delete_user(&self, name: &str) -> Result<(), AdminError> {
         self.access().delete_user(name)?;
+        // Their connections say so as they end.
         for card in self.node().connections() {
             if card.identity.get().is_some_and(|identity| identity.name == name) {
                 card.link.request_close(&format!("user '{name}' is deleted"));
@@ -117,7 +118,10 @@ impl Broker {
     /// A copy of definitions and logs in `dir`, which must be empty or not there, while everything goes on: a broker
     /// started on it has everything that was confirmed or answered before this was called. Blocks on the disk.
     pub fn snapshot(&self, dir: &Path) -> Result<SnapshotInfo, AdminError> {
-        Ok(snapshot::take(self.node(), dir)?)
+        let taken = snapshot::take(self.node(), dir)?;
+        let folder = dir.display().to_string();
+        tracing::info!(folder, vhosts = taken.vhosts, segments = taken.segments, "snapshot taken");
+        Ok(taken)
     }
 
     /// The queues of a vhost.
@@ -182,7 +186,10 @@ impl Broker {
     ) -> Result<u64, AdminError> {
         let (vhost, queue) = self.queue(vhost, name)?;
         match vhost.delete_queue(&queue, Condition::Asked { if_unused, if_empty }) {
-            Ok(messages) => Ok(messages),
+            Ok(messages) => {
+                tracing::info!(queue = name, vhost = &*vhost.name, messages, "queue deleted by an operator");
+                Ok(messages)
+            }
             Err(Kept::Gone) => Ok(0),
             Err(Kept::NotEmpty) => Err(AdminError::NotEmpty(name.to_owned())),
             Err(Kept::InUse) => Err(AdminError::InUse(name.to_owned())),
@@ -195,6 +202,7 @@ impl Broker {
         let mut effects = Effects::default();
         let messages = queue.purge(&mut effects);
         vhost.carry_out(&mut effects);
+        tracing::info!(queue = name, vhost = &*vhost.name, messages, "queue purged by an operator");
         Ok(messages)
     }
 
@@ -202,6 +210,13 @@ impl Broker {
     pub fn close_connection(&self, pid: &str, reason: &str) -> bool {
         let card = self.node().connections().into_iter().find(|card| card.pid == pid);
         card.is_some_and(|card| {
+            tracing::info!(
+                reason,
+                pid,
+                connection = card.name,
+                client = card.client(),
+                "connection to be closed"
+            );
             card.link.request_close(reason);
             true
         })
@@ -212,13 +227,17 @@ impl Broker {
         let cards = self.node().connections().into_iter().filter(|card| {
             vhost.is_none_or(|name| card.vhost.get().is_some_and(|vhost| &*vhost.name == name))
         });
-        cards.map(|card| card.link.request_close(reason)).count()
+        let closed = cards.map(|card| card.link.request_close(reason)).count();
+        tracing::info!(reason, vhost, connections = closed, "connections to be closed");
+        closed
     }
 
     /// Switches the firehose of a vhost. It is off after a restart.
     pub fn set_tracing(&self, vhost: &str, on: bool) -> Result<(), AdminError> {
         self.vhost(vhost)?.set_tracing(on);
-        Ok(self.access().set_tracing(vhost, on)?)
+        self.access().set_tracing(vhost, on)?;
+        tracing::info!(vhost, on, "firehose switched");
+        Ok(())
     }
 
     /// Whether a log has failed for good, so that nothing is confirmed until a restart. Reads memory only.

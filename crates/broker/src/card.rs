@@ -49,6 +49,14 @@ impl Greeting {
     pub(crate) fn properties(&self) -> FieldTable {
         RawTable::parse(&self.properties).map(|table| table.to_owned()).unwrap_or_default()
     }
+
+    /// What the client calls itself: `connection_name` (oslo.messaging's `nova-compute:2022:...`), else its `product`.
+    pub(crate) fn name(&self) -> Option<String> {
+        let table = RawTable::parse(&self.properties).ok()?;
+        let text = |key: &str| table.get(key).and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
+        let name = text("connection_name").or_else(|| text("product"))?;
+        Some(String::from_utf8_lossy(&name).into_owned())
+    }
 }
 
 /// Where a connection is in its life, as `rabbitmqctl list_connections state` names it.
@@ -92,6 +100,16 @@ impl State {
 }
 
 impl ConnectionCard {
+    /// What the client calls itself, if it has said so.
+    pub(crate) fn client(&self) -> Option<String> {
+        self.greeting.get().and_then(Greeting::name)
+    }
+
+    /// The vhost it opened, if any.
+    pub(crate) fn vhost_name(&self) -> Option<&str> {
+        self.vhost.get().map(|vhost| &*vhost.name)
+    }
+
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, std::sync::atomic::Ordering::Relaxed);
     }

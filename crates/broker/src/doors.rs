@@ -7,22 +7,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
 use crate::link::Link;
 use crate::node::Node;
-use crate::session::{Ends, serve};
+use crate::session::serve;
+use crate::strangers::Stranger;
 
 /// Pause after the system refused to hand out a connection (too many files, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Refusals are told so often at the most.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Connections that the system keeps for us until they are taken.
+const BACKLOG: u32 = 1024;
 
 /// A door that cannot be opened.
 pub(crate) struct ClosedDoor {
@@ -34,6 +36,8 @@ pub(crate) struct ClosedDoor {
 pub(crate) struct Doors {
     /// Where they are; a port the system chose is kept for the next opening.
     addresses: Mutex<Vec<SocketAddr>>,
+    /// Sockets that have them and do not listen yet.
+    reserved: Mutex<Vec<(SocketAddr, TcpSocket)>>,
     /// Who stands at each while they are open. Held over a whole opening or closing: these take turns.
     keepers: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
     open: AtomicBool,
@@ -46,6 +50,7 @@ impl Doors {
     pub(crate) fn at(addresses: Vec<SocketAddr>, standing_by: bool) -> Self {
         Doors {
             addresses: Mutex::new(addresses),
+            reserved: Mutex::default(),
             keepers: tokio::sync::Mutex::default(),
             open: false.into(),
             standing_by: standing_by.into(),
@@ -67,17 +72,31 @@ impl Doors {
         if self.are_open() { self.addresses.lock().clone() } else { Vec::new() }
     }
 
+    /// Takes all addresses without listening: clients are refused, and nobody else gets them who listens already. What was
+    /// taken stays so until the doors are opened.
+    pub(crate) fn reserve(&self) -> Result<(), ClosedDoor> {
+        let mut reserved = self.reserved.lock();
+        if reserved.is_empty() {
+            let bind = |address: &SocketAddr| {
+                bound(*address)
+                    .map(|socket| (*address, socket))
+                    .map_err(|source| ClosedDoor { address: *address, source })
+            };
+            *reserved = self.addresses.lock().iter().map(bind).collect::<Result<_, _>>()?;
+        }
+        Ok(())
+    }
+
     /// Opens all doors, or none where one cannot be opened. Open ones stay as they are.
     pub(crate) async fn open(&self, node: &Arc<Node>) -> Result<(), ClosedDoor> {
         let mut keepers = self.keepers.lock().await;
         if self.are_open() {
             return Ok(());
         }
-        let wanted = self.addresses.lock().clone();
-        let mut sockets = Vec::with_capacity(wanted.len());
-        for address in wanted {
-            let listening = TcpListener::bind(address).await;
-            let listener = listening.map_err(|source| ClosedDoor { address, source })?;
+        self.reserve()?;
+        let mut sockets = Vec::new();
+        for (address, socket) in std::mem::take(&mut *self.reserved.lock()) {
+            let listener = socket.listen(BACKLOG).map_err(|source| ClosedDoor { address, source })?;
             sockets.push((listener.local_addr().unwrap_or(address), listener));
         }
         *self.addresses.lock() = sockets.iter().map(|(address, _)| *address).collect();
@@ -110,14 +129,24 @@ impl Doors {
     }
 }
 
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of a broker that has just ended must not keep the next one from the address.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
 async fn accept(node: Arc<Node>, listener: TcpListener) {
-    let mut refusals = Refusals::default();
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
                 let limit = node.connection_limit();
                 if node.stopping.load(Ordering::Acquire) || node.connection_count() >= limit {
-                    refusals.tell(peer, limit);
+                    if node.strangers.may_tell(Stranger::Crowd) {
+                        let peer = canonical(peer);
+                        tracing::warn!(%peer, limit, "connection refused: there are too many, or the broker is ending");
+                    }
                     continue;
                 }
                 // Registered before anything is awaited, so that no connection is between door and list.
@@ -126,27 +155,11 @@ async fn accept(node: Arc<Node>, listener: TcpListener) {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "no connection could be taken");
+                if node.strangers.may_tell(Stranger::Crowd) {
+                    tracing::warn!(%error, "no connection could be taken");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
-        }
-    }
-}
-
-/// Clients that were turned away: many a one tries again at once.
-#[derive(Default)]
-struct Refusals {
-    untold: u64,
-    told: Option<Instant>,
-}
-
-impl Refusals {
-    fn tell(&mut self, peer: SocketAddr, limit: usize) {
-        self.untold += 1;
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            let refused = std::mem::take(&mut self.untold);
-            tracing::warn!(%peer, limit, refused, "connection refused: there are too many, or the broker is ending");
-            self.told = Some(Instant::now());
         }
     }
 }
@@ -178,18 +191,8 @@ fn register(node: &Arc<Node>, socket: &TcpStream, peer: SocketAddr) -> Option<Ar
 }
 
 async fn connection(node: Arc<Node>, socket: TcpStream, card: Arc<ConnectionCard>) {
-    let ended = serve(socket, Arc::clone(&node), Arc::clone(&card)).await;
+    serve(socket, Arc::clone(&node), Arc::clone(&card)).await;
     node.unregister(&card);
-    match ended {
-        Ends::Orderly => tracing::debug!(connection = %card.name, "closed"),
-        // Checks of health come and go like this, every few seconds: a load balancer's, our own watchdog's.
-        Ends::Lost if card.identity.get().is_none() => {
-            tracing::debug!(connection = %card.name, "the client went without logging in");
-        }
-        Ends::Lost => tracing::info!(connection = %card.name, "the client went without closing"),
-        Ends::Silent => tracing::warn!(connection = %card.name, "no heartbeats from the client: closed"),
-        Ends::Slow => tracing::warn!(connection = %card.name, "the handshake took too long: closed"),
-    }
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {

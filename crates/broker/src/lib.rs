@@ -9,7 +9,8 @@
 //! 4. [`link`](crate::link) is a connection's outbox: deliveries are written into it by whoever has one.
 //!
 //! Beside the way: `doors` (listening sockets, open or suspended), [`access`] (users and what they may do),
-//! `flow` (holding publishers back), `memory` (the account of it), `timers` (expiry), `trace` (what the firehose
+//! `flow` (holding publishers back), `memory` (the account of it), `timers` (expiry), `strangers` (what the log says of clients that
+//! have not logged in), `trace` (what the firehose
 //! tells), `node` (what all sessions share), `snapshot` (a copy of it all) and [`admin`] with [`info`] (what operators
 //! ask); [`repair`] (the way on where a start is refused).
 //!
@@ -41,6 +42,7 @@ mod settings;
 pub mod simulation;
 mod snapshot;
 mod store;
+mod strangers;
 mod timers;
 mod trace;
 mod vhost;

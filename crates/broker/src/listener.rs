@@ -49,12 +49,16 @@ impl From<ClosedDoor> for StartError {
 }
 
 impl Broker {
-    /// Opens the data folder, then listens on all addresses, unless told to stand by. Must be called within a
+    /// Takes all addresses, opens the data folder, then listens, unless told to stand by. Must be called within a
     /// tokio runtime.
     pub async fn start(settings: Settings) -> Result<Broker, StartError> {
         raise_file_limit();
         let doors = Arc::new(Doors::at(settings.listen.clone(), settings.standby));
         let standby = settings.standby;
+        if !standby {
+            // Before the logs are read, which may take minutes: an address that is taken is told at once.
+            doors.reserve()?;
+        }
         let runtime = tokio::runtime::Handle::current();
         let spawn: Spawn = Arc::new(move |job| drop(runtime.spawn_blocking(job)));
         let opened = tokio::task::spawn_blocking(move || Node::open(settings, spawn)).await;
@@ -85,18 +89,24 @@ impl Broker {
 
     /// Listens on all addresses again, or on none where one cannot be had. One that listens is left alone.
     pub async fn resume_listeners(&self) -> Result<(), StartError> {
-        Ok(self.doors.open(&self.node).await?)
+        self.doors.open(&self.node).await?;
+        for (_, address) in self.listeners() {
+            tracing::info!(address, "amqp listening");
+        }
+        Ok(())
     }
 
     /// Stops listening; connections that are open stay.
     pub async fn suspend_listeners(&self) {
         self.doors.suspend().await;
+        tracing::info!("listeners suspended: no new clients");
     }
 
     /// Stops listening and closes all connections, whose clients are told `reason`. Returns when they are gone, or
     /// have had their time.
     pub async fn stand_by(&self, reason: &str) {
         self.doors.yield_to_another().await;
+        tracing::info!(reason, "standing by: no new clients, and those that are here have to go");
         self.node.part_with_clients(reason, GOODBYE_TIME).await;
     }
 
@@ -121,7 +131,7 @@ impl Broker {
 
     /// Lets nobody in any more, closes all connections (clients are told), then all logs.
     pub async fn shutdown(&self) {
-        self.suspend_listeners().await;
+        self.doors.suspend().await;
         self.node.shut_down(GOODBYE_TIME).await;
     }
 }

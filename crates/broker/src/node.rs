@@ -20,6 +20,7 @@ use crate::flow::alarms::{self, Alarms, Resource};
 use crate::hung_disk::{HungDisk, Told};
 use crate::memory::Memory;
 use crate::settings::Settings;
+use crate::strangers::Strangers;
 use crate::timers::Timers;
 use crate::vhost::recovery::{DiskListener, Surroundings};
 use crate::vhost::{Spawn, Vhost};
@@ -43,6 +44,8 @@ pub(crate) struct Node {
     connections: Mutex<BTreeMap<u64, Arc<ConnectionCard>>>,
     around: Surroundings,
     told_of_hung_disk: Told,
+    /// What the log has said of clients that have not logged in.
+    pub(crate) strangers: Strangers,
     pids: AtomicU64,
     /// No more connections are taken.
     pub(crate) stopping: AtomicBool,
@@ -123,6 +126,7 @@ impl Node {
             connections: Mutex::default(),
             around,
             told_of_hung_disk: Told::default(),
+            strangers: Strangers::default(),
             pids: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             ended: Notify::new(),
@@ -283,6 +287,7 @@ impl Node {
         // Each on its own: a disk that hangs must not keep memory from being looked at.
         tokio::spawn(Arc::clone(&self).repeat(Node::watch_disk));
         tokio::spawn(Arc::clone(&self).repeat(Node::watch_answers));
+        tokio::spawn(Arc::clone(&self).repeat(Node::tell_strangers));
         tokio::spawn(Arc::clone(&self).repeat(Node::give_space_back));
         self.repeat(Node::watch_memory).await;
     }
@@ -317,15 +322,42 @@ impl Node {
         HungDisk::under(&self.vhosts(), self.settings.disk_timeout)
     }
 
+    fn tell_strangers(&self) {
+        self.strangers.tell_counted();
+    }
+
     fn watch_answers(&self) {
         self.told_of_hung_disk.tell(self.hung_disk().as_ref());
     }
 
     fn judge(&self, resource: Resource, is_short: bool) {
         if self.alarms.set(resource, is_short) {
-            tracing::warn!(alarms = ?self.alarms.names(), "resource alarms changed");
+            match resource {
+                Resource::Disk => self.tell_disk(is_short),
+                _ => self.tell_memory(is_short),
+            }
         }
         self.announce_alarms();
+    }
+
+    fn tell_memory(&self, is_short: bool) {
+        let used = self.alarms.memory_used.load(Ordering::Relaxed);
+        let (limit, messages) = (self.settings.memory_limit, self.message_memory());
+        if is_short {
+            tracing::warn!(used, limit, messages, "memory alarm set: publishers are blocked until it clears");
+        } else {
+            tracing::warn!(used, limit, messages, "memory alarm cleared");
+        }
+    }
+
+    fn tell_disk(&self, is_short: bool) {
+        let free = self.alarms.disk_free.load(Ordering::Relaxed);
+        let (limit, folder) = (self.settings.disk_free_limit, self.settings.data_dir.display().to_string());
+        if is_short {
+            tracing::warn!(free, limit, folder, "disk alarm set: publishers are blocked until it clears");
+        } else {
+            tracing::warn!(free, limit, folder, "disk alarm cleared");
+        }
     }
 
     pub(crate) fn give_space_back(&self) {

@@ -1,7 +1,8 @@
 //! Who may do what: vhosts, users and permissions of this node, and the checks on them.
 //!
 //! - [`Access`] is the door: reads from memory under a short lock, changes durably first (`store.rs`),
-//!   then in memory (`image.rs`). The operations live in `vhosts.rs`, `users.rs`, `permissions.rs`.
+//!   then in memory (`image.rs`). The operations live in `vhosts.rs`, `users.rs`, `permissions.rs`;
+//!   `events.rs` is what the log says of each.
 //! - [`Rights`] answers "may this user do this to that name" from compiled patterns (`pattern.rs`,
 //!   which reads RabbitMQ's dialect through `pcre.rs`, `pcre_class.rs` and `byte_sets.rs`).
 //! - `password.rs` has the hashes that definitions.json carries.
@@ -17,6 +18,7 @@ use parking_lot::{Mutex, RwLock};
 
 mod byte_sets;
 mod error;
+mod events;
 mod image;
 mod password;
 mod pattern;
@@ -150,6 +152,7 @@ impl Access {
         store.commit(&changes)?;
         let mut image = self.image.write();
         for change in changes {
+            events::tell(&image, &change);
             image.apply(change);
         }
         // Bumped while the image is locked: who reads the new number reads the new image.

@@ -48,7 +48,7 @@ impl Session {
                 }
                 continue;
             }
-            if self.phase == Phase::Gone {
+            if let Phase::Gone | Phase::Refused { .. } = self.phase {
                 return bytes.len();
             }
             match frame::split(rest, self.frame_max + frame::OVERHEAD as u32) {
@@ -223,7 +223,7 @@ impl Session {
 
     pub(super) fn end_by(&mut self, channel: u16, failure: &Failure, method: MethodId) {
         let text = failure.text.as_str();
-        tracing::info!(connection = %self.card.name, channel, text, "closed for an error");
+        self.tell_failure(channel, failure);
         if let Phase::Header | Phase::StartOk | Phase::TuneOk = self.phase {
             // Before the login is through RabbitMQ has no words for anybody.
             self.phase = Phase::Gone;
@@ -248,6 +248,7 @@ impl Session {
     pub(super) fn close_connection(&mut self, reply_code: u16, text: &str, method: MethodId) {
         self.card.set_state(State::Closing);
         self.release_all();
+        self.farewell = Some(text.to_owned());
         let close = connection::Close {
             reply_code,
             reply_text: text,
@@ -272,6 +273,11 @@ impl Session {
     fn broken_frame(&mut self, error: &FrameError, bytes: &[u8]) {
         if !matches!(self.phase, Phase::Open) {
             // Before the connection is open RabbitMQ has no words for it, nor do scanners read them.
+            if !matches!(self.phase, Phase::Closing { .. }) {
+                self.tell_broken_handshake(
+                    "bytes that are no frame, or one larger than is taken before the login",
+                );
+            }
             self.phase = Phase::Gone;
             return;
         }

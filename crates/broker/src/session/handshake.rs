@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use amqp::frame::PROTOCOL_HEADER;
 use amqp::method::{Method, MethodId, connection as class};
@@ -22,6 +22,12 @@ pub(super) enum Phase {
     TuneOk,
     OpenMethod,
     Open,
+    /// The login was refused; the client learns that a little later.
+    Refused {
+        since: Instant,
+        /// By a `connection.close`, for which it asked; else by the end of the stream.
+        by_close: bool,
+    },
     /// `connection.close` was sent, the answer is awaited.
     Closing {
         since: Instant,
@@ -35,6 +41,11 @@ pub(super) enum Phase {
 pub(super) const FIRST_FRAMES: u32 = 8192;
 /// Bytes of the largest frame whatever was agreed: RabbitMQ's largest message.
 const LARGEST_FRAME: u32 = 128 << 20;
+
+/// So long a refused login waits for its answer, that guessing passwords is slow. A right one never waits, and what one
+/// client did wrong no other has to wait for: all services of a controller share its address. (RabbitMQ answers at once,
+/// and holds such a connection for three seconds.)
+pub(super) const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// What RabbitMQ states, and what we honour.
 const CAPABILITIES: [&str; 9] = [
@@ -59,6 +70,7 @@ impl Session {
             self.phase = Phase::StartOk;
             self.greet();
         } else {
+            self.tell_other_protocol(header);
             self.link.lock().frames.extend_from_slice(&PROTOCOL_HEADER);
             self.phase = Phase::Gone;
         }
@@ -92,8 +104,10 @@ impl Session {
     /// A method on channel 0.
     pub(super) fn on_connection(&mut self, method: &Method<'_>) -> Outcome {
         match (self.phase, method) {
-            (Phase::Open, Method::ConnectionClose(_)) => {
+            (Phase::Open, Method::ConnectionClose(close)) => {
                 self.release_all();
+                self.farewell =
+                    Some(format!("closed by the client: {} {}", close.reply_code, close.reply_text));
                 self.send(0, &Method::ConnectionCloseOk);
                 self.phase = Phase::Gone;
                 self.is_answered = true;
@@ -116,6 +130,7 @@ impl Session {
             (Phase::OpenMethod, _) => Err(unexpected("opening")),
             _ => {
                 // RabbitMQ ends such a connection without a word.
+                self.tell_broken_handshake("a method that does not belong there");
                 self.phase = Phase::Gone;
                 Ok(())
             }
@@ -130,12 +145,14 @@ impl Session {
         };
         self.cancel_notify = capability("consumer_cancel_notify");
         self.blocked_notify = capability("connection.blocked");
-        let tell_refusal = capability("authentication_failure_close");
+        let by_close = capability("authentication_failure_close");
+        let _ = self.card.greeting.set(Greeting::new(start.client_properties, start.mechanism.to_owned()));
         let Some((user, password)) = credentials(start.mechanism, start.response) else {
+            let cause = "the mechanism is none of those offered, or its response is not understood";
+            self.tell_refused_login("", start.mechanism, cause);
             self.phase = Phase::Gone;
             return;
         };
-        let _ = self.card.greeting.set(Greeting::new(start.client_properties, start.mechanism.to_owned()));
         match self.log_in(&user, &password) {
             Ok(identity) => {
                 let _ = self.card.identity.set(identity);
@@ -147,17 +164,22 @@ impl Session {
                 self.send(0, &Method::ConnectionTune(tune));
             }
             Err(cause) => {
-                let user = String::from_utf8_lossy(&user);
-                tracing::warn!(connection = %self.card.name, %user, cause, "login refused");
-                self.phase = Phase::Gone;
-                if tell_refusal {
-                    let text = format!(
-                        "ACCESS_REFUSED - Login was refused using authentication mechanism {}. For details see the broker logfile.",
-                        start.mechanism
-                    );
-                    self.close_connection(reply::ACCESS_REFUSED, &text, NO_METHOD);
-                }
+                self.tell_refused_login(&String::from_utf8_lossy(&user), start.mechanism, &cause);
+                self.phase = Phase::Refused { since: sched::now(), by_close };
             }
+        }
+    }
+
+    /// Tells the client that its login was refused.
+    pub(super) fn answer_refused(&mut self) {
+        let Phase::Refused { by_close, .. } = self.phase else { return };
+        self.phase = Phase::Gone;
+        if by_close {
+            let mechanism = self.card.greeting.get().map_or("", |greeting| &greeting.mechanism);
+            let text = format!(
+                "ACCESS_REFUSED - Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
+            );
+            self.close_connection(reply::ACCESS_REFUSED, &text, NO_METHOD);
         }
     }
 
@@ -179,12 +201,10 @@ impl Session {
         let frame_max_fits = fits(tune.frame_max, settings.frame_max)
             && (tune.frame_max == 0 || tune.frame_max >= amqp::frame::MIN_FRAME_SIZE);
         if !channel_max_fits || !frame_max_fits {
-            tracing::warn!(
-                connection = %self.card.name,
-                channel_max = tune.channel_max,
-                frame_max = tune.frame_max,
-                "refused: the client wants other limits than were offered"
-            );
+            self.tell_broken_handshake(&format!(
+                "the client wants other limits than were offered: channel_max {}, frame_max {}",
+                tune.channel_max, tune.frame_max
+            ));
             self.phase = Phase::Gone;
             return;
         }
@@ -210,6 +230,7 @@ impl Session {
         self.phase = Phase::Open;
         self.card.set_state(State::Running);
         self.send(0, &Method::ConnectionOpenOk);
+        self.tell_login();
         Ok(())
     }
 
@@ -222,7 +243,10 @@ impl Session {
                 self.close_connection(reply::CONNECTION_FORCED, &text, none);
             }
             Phase::Closing { .. } | Phase::Gone => {}
-            _ => self.phase = Phase::Gone,
+            _ => {
+                self.farewell = Some(format!("CONNECTION_FORCED - {reason}"));
+                self.phase = Phase::Gone;
+            }
         }
     }
 }

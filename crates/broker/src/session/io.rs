@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::Session;
-use super::handshake::Phase;
+use super::handshake::{Phase, REFUSAL_TIME};
 use crate::card::{ConnectionCard, State};
 use crate::flow::Admission;
 use crate::link::Effects;
@@ -78,6 +78,7 @@ pub(crate) async fn serve<S: Socket>(socket: S, node: Arc<Node>, card: Arc<Conne
     let mut session = Session::new(Arc::clone(&node), card);
     let ended = Driver::new(socket, &mut session).await;
     session.release_all();
+    session.tell_end(ended);
     ended
 }
 
@@ -304,6 +305,12 @@ impl<'s, S: Socket> Driver<'s, S> {
                 }
                 Phase::Closing { since } => since + CLOSING_TIME,
                 Phase::Gone => now + CLOSING_TIME,
+                // A refused login has waited for its answer.
+                Phase::Refused { since, .. } if now.duration_since(since) >= REFUSAL_TIME => {
+                    self.session.answer_refused();
+                    now
+                }
+                Phase::Refused { since, .. } => since + REFUSAL_TIME,
                 _ => {
                     let until = self.started + self.session.node.settings.handshake_timeout;
                     if now >= until {
@@ -363,6 +370,9 @@ impl<S: Socket> Future for Driver<'_, S> {
         };
         if this.session.phase == Phase::Gone {
             return this.finish(cx, blocked_out);
+        }
+        if let Phase::Refused { .. } = this.session.phase {
+            return Poll::Pending;
         }
         // A client that leaves our answers unread is not asked for more.
         if !may_read || (blocked_out && this.session.link.lock().frames.len() > crate::link::OUTBOX_LIMIT) {

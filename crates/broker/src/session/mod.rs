@@ -15,6 +15,7 @@
 //! | [`tx`] | transactions |
 //! | [`consume`] | consumers, `basic.get`, `basic.qos`, direct reply-to |
 //! | [`exchanges`], [`queues`] | the classes exchange and queue |
+//! | `events` | what the log says of a connection |
 //! | [`rights`] | what this user may do, remembered |
 //!
 //! All frames that one read brought are worked through before anything is awaited: publishes and acknowledgements
@@ -25,6 +26,7 @@ mod batch;
 mod channel;
 mod confirm;
 mod consume;
+mod events;
 mod exchanges;
 mod frames;
 mod handshake;
@@ -46,7 +48,9 @@ use hashbrown::HashMap;
 
 use self::channel::Channel;
 use self::handshake::Phase;
-pub(crate) use self::io::{Ends, serve};
+#[cfg(test)]
+pub(crate) use self::io::Ends;
+pub(crate) use self::io::serve;
 use self::promises::Promises;
 use self::publish::Routes;
 use self::rights::RightsCache;
@@ -65,6 +69,8 @@ pub(crate) struct Session {
     phase: Phase,
     /// The client closed the connection and was told so: closing the socket is its part.
     is_answered: bool,
+    /// Why it ends, for the log.
+    farewell: Option<String>,
     /// Largest frame either side may send, in bytes with its 8 bytes of frame.
     frame_max: u32,
     channel_max: u16,
@@ -99,6 +105,7 @@ impl Session {
             card,
             phase: Phase::Header,
             is_answered: false,
+            farewell: None,
             channels: HashMap::new(),
             routes: Routes::default(),
             rights: RightsCache::default(),
