@@ -78,7 +78,7 @@ def test_installing_starts_a_service_on_the_loopback_only(machine, package):
     assert machine.run(f"ps -o user= -p {pid}").strip() == "aileron"
     listening = machine.run("ss -Hltn 'sport = :5672'").split()
     assert listening[3] == "127.0.0.1:5672", listening
-    assert machine.run("stat -c '%U %G %a' /var/lib/aileron").split() == ["aileron", "aileron", "750"]
+    assert machine.run("stat -c '%U %G %a' /var/lib/aileron").split() == ["aileron", "aileron", "700"]
     assert machine.run("stat -c '%U %a' /run/aileron/ctl.sock").split() == ["aileron", "600"]
     assert "aileron" in machine.run("rabbitmqctl status")
     assert machine.run("systemd-analyze verify --man=no aileron.service 2>&1").strip() == ""

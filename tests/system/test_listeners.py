@@ -121,5 +121,5 @@ def test_two_daemons_cannot_have_one_data_folder(broker):
         done = subprocess.run(other, capture_output=True, text=True, timeout=30)
         for name in signals[1:]:
             subprocess.run(["kill", f"-{name}", str(own.pid)], check=True)
-        assert done.returncode == 69 and "is in use by another process" in done.stderr
+        assert done.returncode == 69 and f"is in use by pid {own.pid} (aileron)" in done.stderr
     broker.connect().close()

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::config::{self, Config, ConfigError, Sources};
+use crate::config::{self, Config, ConfigErrors, Sources};
 use crate::ctl;
 use crate::generate::{self, GenerateCommand};
 use crate::ocf;
@@ -143,14 +143,10 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Services(arguments) => services::run(&arguments),
         Command::Ocf { action } => ExitCode::from(ocf::run(action.as_deref())),
         Command::Repair(RepairArgs { config, accept_loss }) => {
+            serve::make_private();
             with_config(config, |config| ExitCode::from(repair::run(&config, accept_loss)))
         }
-        Command::Config(ConfigCommand::Check(arguments)) => with_config(arguments, |config| {
-            say(&match &config.file {
-                Some(path) => format!("{} is good", path.display()),
-                None => "the configuration is good (no file, defaults)".to_string(),
-            })
-        }),
+        Command::Config(ConfigCommand::Check(arguments)) => with_config(arguments, |config| check(&config)),
         Command::Config(ConfigCommand::Show(arguments)) => {
             with_config(arguments, |config| say(config::as_toml(&config).trim_end()))
         }
@@ -163,6 +159,24 @@ fn dispatch(command: Command) -> ExitCode {
             }
         },
     }
+}
+
+/// Says that a configuration is good, and what of it is not what somebody may have meant.
+fn check(config: &Config) -> ExitCode {
+    let complain = |text: &dyn std::fmt::Display| {
+        // Nobody left to tell if standard error is closed.
+        let _ = writeln!(std::io::stderr(), "aileron: {text}");
+    };
+    config.warnings.iter().chain(&config.unread).for_each(|warning| complain(warning));
+    if let Err(error) = serve::addresses(&config.broker.listen) {
+        complain(&error);
+        return ExitCode::from(EXIT_CONFIG);
+    }
+    say(&match (&config.file, &config.environment_file) {
+        (Some(path), Some(variables)) => format!("{} with {} is good", path.display(), variables.display()),
+        (Some(path), None) => format!("{} is good", path.display()),
+        (None, _) => "the configuration is good (no file, defaults)".to_string(),
+    })
 }
 
 fn serve(config: &Config, standby: bool) -> ExitCode {
@@ -180,15 +194,17 @@ fn with_config(arguments: ConfigArgs, run: impl FnOnce(Config) -> ExitCode) -> E
     let sources = Sources { file: arguments.config, data_dir: arguments.data_dir, set: arguments.set };
     match load(&sources) {
         Ok(config) => run(config),
-        Err(error) => {
-            // Nobody left to tell if standard error is closed.
-            let _ = writeln!(std::io::stderr(), "aileron: {error}");
+        Err(errors) => {
+            for error in errors.iter() {
+                // Nobody left to tell if standard error is closed.
+                let _ = writeln!(std::io::stderr(), "aileron: {error}");
+            }
             ExitCode::from(EXIT_CONFIG)
         }
     }
 }
 
-fn load(sources: &Sources) -> Result<Config, ConfigError> {
+fn load(sources: &Sources) -> Result<Config, ConfigErrors> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     config::load(sources, environment)

@@ -2,12 +2,14 @@
 //!
 //! This room reads the command line, wires the others together and gives the exit code. `config` is
 //! what is in force, `ctl` is rabbitmqctl, `serve` is the daemon, `services` is the view
-//! of what runs beside it, `ocf` is Pacemaker's agent, `repair` the way on after a loss, `systemd` what the service manager is told, `generate` man pages and completions.
+//! of what runs beside it, `ocf` is Pacemaker's agent, `repair` the way on after a loss, `systemd` what the service manager is told, `log` how a line of the log is written, `holder` who holds what a daemon needs, `generate` man pages and completions.
 
 mod cli;
 mod config;
 mod ctl;
 mod generate;
+mod holder;
+mod log;
 mod ocf;
 mod repair;
 mod serve;

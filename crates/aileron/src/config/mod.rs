@@ -1,10 +1,12 @@
 //! The configuration: `aileron.toml`, the environment, and `--set`, each key with a default.
 //!
-//! Precedence: file, then `AILERON_SECTION__KEY`, then `--set section.key=value` (and `--data-dir`).
-//! `schema` lists the keys and what each allows, `size` reads amounts of bytes, `sources` merges,
-//! `show` prints what is in force. A wrong key or value is one line that names key, value and what is
-//! allowed; the program then exits with 78.
+//! Precedence: file, then `AILERON_SECTION__KEY` (the file beside it, `aileron.env`, then the environment), then `--set section.key=value` (and `--data-dir`).
+//! `schema` lists the keys and what each allows, `size` reads amounts of bytes, `environment` variables, `sources`
+//! merges, `show` prints what is in force. Every wrong key or value is one line that names key, value, place and what is
+//! allowed (`error`); the program then exits with 78.
 
+mod environment;
+mod error;
 mod schema;
 mod show;
 mod size;
@@ -13,6 +15,8 @@ mod sources;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use environment::variables;
+pub(crate) use error::{ConfigError, ConfigErrors};
 pub(crate) use show::as_toml;
 pub(crate) use sources::{Sources, load};
 
@@ -32,6 +36,12 @@ const SOCKET_VARIABLE: &str = "AILERON_CTL_SOCKET";
 pub(crate) struct Config {
     /// The file it was read from, if there was one.
     pub(crate) file: Option<PathBuf>,
+    /// The file of variables beside it, if there was one.
+    pub(crate) environment_file: Option<PathBuf>,
+    /// That one, where it could not be read.
+    pub(crate) unread: Option<String>,
+    /// What was given and is passed over, a line each.
+    pub(crate) warnings: Vec<String>,
     /// `[node]`
     pub(crate) node: Node,
     /// `[broker]`
@@ -136,56 +146,6 @@ pub(crate) struct Log {
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives for single rooms
     /// (`info,broker=debug`). Default `info`.
     pub(crate) level: String,
-}
-
-/// Why a configuration is refused. Its text is one line.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration file {}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The file is not TOML.
-    #[error("{} is not TOML: line {line}: {what}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Where, counted from one.
-        line: usize,
-        /// What is wrong.
-        what: String,
-    },
-    /// No such key.
-    #[error("unknown key '{key}' in {place} (its value: {value}): allowed are {allowed}")]
-    UnknownKey {
-        /// The key.
-        key: String,
-        /// Where it stands.
-        place: String,
-        /// Its value.
-        value: String,
-        /// The keys there are.
-        allowed: String,
-    },
-    /// A value that its key does not allow.
-    #[error("bad value {value} for '{key}' in {place}: allowed is {allowed}")]
-    BadValue {
-        /// The key.
-        key: String,
-        /// The value.
-        value: String,
-        /// Where it stands.
-        place: String,
-        /// What is allowed.
-        allowed: &'static str,
-    },
-    /// A `--set` without a key and a value.
-    #[error("bad --set '{0}': allowed is section.key=value")]
-    BadSet(String),
 }
 
 /// The control socket a client uses: the one that is named, else the environment's, that of the

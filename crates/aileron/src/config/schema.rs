@@ -21,6 +21,8 @@ pub(super) struct Key {
     pub(super) secret: bool,
 }
 
+/// How like a key must be to be the one that was meant.
+const LIKENESS_MIN: f64 = 0.6;
 const TEXT: &str = "text that is not empty";
 const WATERMARK: &str = "a share of the machine's memory above 0 and up to 1 (0.4), or an amount (\"2GiB\")";
 
@@ -29,8 +31,9 @@ pub(super) const KEYS: &[Key] = &[
     key("node.name", "NAME@HOST, each of letters, digits, '-', '_' and '.'", |config, value| {
         put(&mut config.node.name, text(value).filter(|name| is_node_name(name)))
     }),
-    key("broker.listen", "a list of HOST:PORT ([\"127.0.0.1:5672\"])", |config, value| {
-        put(&mut config.broker.listen, list(value).filter(|items| items.iter().all(|item| is_address(item))))
+    key("broker.listen", "a list of HOST:PORT, one at least ([\"127.0.0.1:5672\"])", |config, value| {
+        let allowed = |items: &Vec<String>| !items.is_empty() && items.iter().all(|item| is_address(item));
+        put(&mut config.broker.listen, list(value).filter(allowed))
     }),
     key("broker.data_dir", "a folder's path", |config, value| {
         put(&mut config.broker.data_dir, text(value).map(PathBuf::from))
@@ -118,6 +121,9 @@ const fn key(name: &'static str, allowed: &'static str, set: fn(&mut Config, &Va
 pub(super) fn defaults() -> Config {
     Config {
         file: None,
+        environment_file: None,
+        unread: None,
+        warnings: Vec::new(),
         node: Node { name: format!("rabbit@{}", short_host_name()) },
         broker: Broker {
             listen: vec!["127.0.0.1:5672".to_string()],
@@ -141,6 +147,27 @@ pub(super) fn defaults() -> Config {
         services: Services { interval: Duration::from_secs(30), ..Services::default() },
         log: Log { level: "info".to_string() },
     }
+}
+
+/// The key most like `name`, if one is like enough; one without a section may be meant in any.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    match name.contains('.') {
+        true => nearest_of(name, KEYS.iter().map(|key| key.name)),
+        false => {
+            let bare = |key: &'static Key| key.name.split('.').nth(1).unwrap_or(key.name);
+            let near = nearest_of(name, KEYS.iter().map(bare))?;
+            KEYS.iter().find(|key| bare(key) == near).map(|key| key.name)
+        }
+    }
+}
+
+/// The one of `names` most like `name`, if one is like enough.
+pub(super) fn nearest_of<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names
+        .map(|known| (known, strsim::normalized_damerau_levenshtein(known, name)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .filter(|(_, likeness)| *likeness >= LIKENESS_MIN)
+        .map(|(known, _)| known)
 }
 
 fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {

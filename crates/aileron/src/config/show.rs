@@ -17,7 +17,10 @@ pub(crate) fn as_toml(config: &Config) -> String {
         Watermark::Bytes(bytes) => bytes.to_string(),
     };
     let source = match &config.file {
-        Some(path) => format!("# read from {}\n", path.display()),
+        Some(path) => match &config.environment_file {
+            Some(variables) => format!("# read from {} and {}\n", path.display(), variables.display()),
+            None => format!("# read from {}\n", path.display()),
+        },
         None => "# no configuration file\n".to_string(),
     };
     let lines = [

@@ -1,16 +1,19 @@
 //! Where values come from, and in which order they override one another.
+//!
+//! All that is given is gathered first, each value with its place, and then put into the configuration: so that
+//! everything that is wrong is told at once.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::{Spanned, Table, Value};
 
-use super::schema::{KEYS, Key, defaults};
-use super::{Config, ConfigError, DEFAULT_FILE};
-
-/// The environment variables that are configuration begin so.
-const PREFIX: &str = "AILERON_";
-/// Variables with that beginning that are none: they tell clients and tests where things are.
-const NOT_KEYS: [&str; 2] = ["AILERON_CTL_SOCKET", "AILERON_BIN"];
+use super::environment::{self, key_of};
+use super::error::{ConfigError, ConfigErrors};
+use super::schema::{KEYS, Key, defaults, nearest};
+use super::{Config, DEFAULT_FILE};
 
 /// What the command line says about configuration.
 #[derive(Clone, Debug, Default)]
@@ -27,24 +30,27 @@ pub(crate) struct Sources {
 pub(crate) fn load(
     sources: &Sources,
     environment: impl Iterator<Item = (String, String)>,
-) -> Result<Config, ConfigError> {
+) -> Result<Config, ConfigErrors> {
     let mut config = defaults();
-    match &sources.file {
-        Some(path) => read_file(&mut config, path)?,
-        None if Path::new(DEFAULT_FILE).exists() => read_file(&mut config, Path::new(DEFAULT_FILE))?,
-        None => {}
+    let mut given = Gathered::default();
+    let file = sources.file.as_deref().or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()));
+    if let Some(path) = file {
+        given.file(path);
+        config.file = Some(path.to_path_buf());
+        config.environment_file = given.environment_file(&environment::file_beside(path));
     }
-    let mut variables: Vec<(String, String)> = environment.filter(|(name, _)| is_variable(name)).collect();
-    variables.sort();
-    for (name, value) in variables {
-        let key = name.trim_start_matches(PREFIX).to_ascii_lowercase().replacen("__", ".", 1);
-        set(&mut config, &key, &from_text(&key, &value), &format!("the environment ({name})"))?;
+    given.environment(environment, |name| format!("the environment ({name})"));
+    for line in &sources.set {
+        given.set(line);
     }
-    for given in &sources.set {
-        let (key, value) = given.split_once('=').ok_or_else(|| ConfigError::BadSet(given.clone()))?;
-        let key = key.trim();
-        set(&mut config, key, &from_text(key, value.trim()), "--set")?;
+    for One { key, value, place } in given.values {
+        given.errors.extend(put(&mut config, &key, &value, &place).err());
     }
+    if !given.errors.is_empty() {
+        return Err(ConfigErrors(given.errors));
+    }
+    config.warnings = given.warnings;
+    config.unread = given.unread;
     if let Some(path) = &sources.data_dir {
         config.broker.data_dir.clone_from(path);
     }
@@ -54,34 +60,115 @@ pub(crate) fn load(
     Ok(config)
 }
 
-fn is_variable(name: &str) -> bool {
-    name.starts_with(PREFIX) && name.contains("__") && !NOT_KEYS.contains(&name)
+/// A value with its key and where it stands.
+struct One {
+    key: String,
+    value: Value,
+    place: String,
 }
 
-fn read_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::File { path: path.to_path_buf(), source })?;
-    let table: Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
-        path: path.to_path_buf(),
-        line: error
-            .span()
-            .map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count()),
-        what: error.message().lines().collect::<Vec<_>>().join(" "),
-    })?;
-    let place = path.display().to_string();
-    for (section, content) in &table {
-        match content {
-            Value::Table(keys) => {
-                for (key, value) in keys {
-                    set(config, &format!("{section}.{key}"), value, &place)?;
-                }
+/// What was given so far; a later value of a key wins.
+#[derive(Default)]
+struct Gathered {
+    values: Vec<One>,
+    errors: Vec<ConfigError>,
+    warnings: Vec<String>,
+    unread: Option<String>,
+}
+
+impl Gathered {
+    fn file(&mut self, path: &Path) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(source) => return self.errors.push(ConfigError::File { path: path.to_path_buf(), source }),
+        };
+        let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        let syntax = |error: &toml::de::Error| ConfigError::Syntax {
+            path: path.to_path_buf(),
+            line: error.span().map_or(1, |span| line(span.start)),
+            what: error.message().lines().collect::<Vec<_>>().join(" "),
+        };
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        if !errors.is_empty() {
+            // What stands around a mistake may have been taken for something else.
+            return self.errors.extend(errors.iter().map(syntax));
+        }
+        let mut found = Vec::new();
+        for (section, content) in table.into_inner() {
+            match content.get_ref() {
+                DeValue::Table(keys) => found.extend(keys.iter().map(|(key, value)| {
+                    (key.span().start, format!("{}.{}", section.get_ref(), key.get_ref()), value.clone())
+                })),
+                // Every key is in a section: this one cannot be known.
+                _ => found.push((section.span().start, section.get_ref().to_string(), content)),
             }
-            // Every key is in a section: this one cannot be known.
-            value => set(config, section, value, &place)?,
+        }
+        found.sort_by_key(|(at, ..)| *at);
+        for (at, key, value) in found {
+            match plain(value) {
+                Ok(value) => self.values.push(One {
+                    key,
+                    value,
+                    place: format!("{}, line {}", path.display(), line(at)),
+                }),
+                Err(error) => self.errors.push(syntax(&error)),
+            }
         }
     }
-    config.file = Some(path.to_path_buf());
-    Ok(())
+
+    /// The file of variables; its path where it is there and could be read.
+    fn environment_file(&mut self, path: &Path) -> Option<PathBuf> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let variables = environment::variables(&text).into_iter();
+                self.environment(variables, |name| format!("{} ({name})", path.display()));
+                return Some(path.to_path_buf());
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // The service's user may not, and need not: systemd has read it for the service.
+            Err(error) => {
+                self.unread = Some(format!(
+                    "cannot read {}: {error}: what it sets is not seen here, run this as root",
+                    path.display()
+                ));
+            }
+        }
+        None
+    }
+
+    fn environment(
+        &mut self,
+        variables: impl Iterator<Item = (String, String)>,
+        place: impl Fn(&str) -> String,
+    ) {
+        let mut variables: Vec<(String, String)> = variables.collect();
+        variables.sort();
+        for (name, value) in variables {
+            self.warnings.extend(environment::passed_over(&name));
+            if let Some(key) = key_of(&name) {
+                self.values.push(One { value: from_text(&key, &value), key, place: place(&name) });
+            }
+        }
+    }
+
+    fn set(&mut self, line: &str) {
+        match line.split_once('=') {
+            Some((key, value)) => {
+                let (key, value) = (key.trim(), value.trim());
+                self.values.push(One {
+                    key: key.to_string(),
+                    value: from_text(key, value),
+                    place: "--set".to_string(),
+                });
+            }
+            None => self.errors.push(ConfigError::BadSet(line.to_string())),
+        }
+    }
+}
+
+/// A value without its places in the text.
+fn plain(value: Spanned<DeValue<'_>>) -> Result<Value, toml::de::Error> {
+    Value::deserialize(ValueDeserializer::from(value))
 }
 
 /// A value given as text: TOML where it reads as such, else the text itself, as the key may want.
@@ -103,13 +190,13 @@ fn list_of(text: &str) -> Value {
     Value::Array(items.map(|item| Value::String(item.to_string())).collect())
 }
 
-fn set(config: &mut Config, name: &str, value: &Value, place: &str) -> Result<(), ConfigError> {
+fn put(config: &mut Config, name: &str, value: &Value, place: &str) -> Result<(), ConfigError> {
     let Some(key) = KEYS.iter().find(|key| key.name == name) else {
         return Err(ConfigError::UnknownKey {
             key: name.to_string(),
             place: place.to_string(),
             value: shown(value, name.contains("pass")),
-            allowed: KEYS.iter().map(|key| key.name).collect::<Vec<_>>().join(", "),
+            near: nearest(name),
         });
     };
     (key.set)(config, value).ok_or_else(|| bad_value(key, value, place))

@@ -11,9 +11,16 @@ fn set(values: &[&str]) -> Sources {
 }
 
 fn error(sources: &Sources) -> String {
-    let text = load(sources, none()).expect_err("refused").to_string();
-    assert!(!text.contains('\n'), "one line: {text}");
-    text
+    let errors = errors(sources);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.into_iter().next().unwrap_or_default()
+}
+
+fn errors(sources: &Sources) -> Vec<String> {
+    let errors = load(sources, none()).expect_err("refused");
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert!(texts.iter().all(|text| !text.contains('\n')), "one line each: {texts:?}");
+    texts
 }
 
 fn file(content: &str) -> (tempfile::TempDir, Sources) {
@@ -100,14 +107,19 @@ fn errors_name_key_value_and_what_is_allowed() {
         error(&set(&["broker.heartbeat=99999"])),
         "bad value 99999 for 'broker.heartbeat' in --set: allowed is 0 to 65535 seconds; 0 for none"
     );
-    let unknown = error(&set(&["broker.hartbeat=1"]));
+    assert_eq!(
+        error(&set(&["broker.hartbeat=1"])),
+        "unknown key 'broker.hartbeat' in --set (its value: 1): did you mean 'broker.heartbeat'? `aileron config show` lists all keys"
+    );
     assert!(
-        unknown.starts_with("unknown key 'broker.hartbeat' in --set (its value: 1): allowed are node.name, ")
+        error(&set(&["zzz=1"])).ends_with("in --set (its value: 1): `aileron config show` lists all keys")
     );
     assert_eq!(error(&set(&["nonsense"])), "bad --set 'nonsense': allowed is section.key=value");
     for bad in [
         "broker.listen=[]x",
         "broker.listen=[\"5672\"]",
+        "broker.listen=[]",
+        "broker.listen=",
         "broker.frame_max=100",
         "broker.memory_high_watermark=1.5",
         "broker.memory_high_watermark=0",
@@ -132,9 +144,60 @@ fn files_are_named_with_the_line() {
     let (_folder, sources) = file("[broker]\nheartbeat = 5\nlisten = \n");
     assert!(error(&sources).contains("aileron.toml is not TOML: line 3: "));
     let (_folder, sources) = file("heartbeat = 5\n");
-    assert!(error(&sources).contains("unknown key 'heartbeat' in "));
+    let unknown = error(&sources);
+    assert!(unknown.contains("unknown key 'heartbeat' in "), "{unknown}");
+    assert!(
+        unknown.contains("aileron.toml, line 1 (its value: 5): did you mean 'broker.heartbeat'?"),
+        "{unknown}"
+    );
     let missing = Sources { file: Some("/nonexistent/a.toml".into()), ..Sources::default() };
     assert!(error(&missing).starts_with("cannot read the configuration file /nonexistent/a.toml: "));
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let (_folder, mut sources) =
+        file("[log]\nlevel = \"loud\"\n\n[broker]\nhartbeat = 5\nlisten = []\nframe_max = 8192\n");
+    sources.set = vec!["nonsense".into(), "broker.channel_max=-1".into()];
+    let errors = errors(&sources);
+    let starts = [
+        "bad --set 'nonsense'",
+        "bad value \"loud\" for 'log.level' in ",
+        "unknown key 'broker.hartbeat' in ",
+        "bad value [] for 'broker.listen' in ",
+        "bad value -1 for 'broker.channel_max' in --set",
+    ];
+    assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+    assert!(errors.iter().zip(starts).all(|(error, start)| error.starts_with(start)), "{errors:#?}");
+    for (error, line) in errors.iter().skip(1).zip([2, 5, 6]) {
+        assert!(error.contains(&format!("aileron.toml, line {line}")), "{error}");
+    }
+    let (_folder, sources) = file("[broker]\nheartbeat = \nlisten = ?\n");
+    let lines = super::tests::errors(&sources);
+    assert!(lines.len() >= 2 && lines.iter().all(|line| line.contains("is not TOML: line ")), "{lines:?}");
+}
+
+#[test]
+fn the_file_of_variables_beside_the_configuration_counts() {
+    let (folder, mut sources) = file("[broker]\nheartbeat = 1\nframe_max = 5000\nchannel_max = 7\n");
+    let beside = folder.path().join("aileron.env");
+    std::fs::write(
+        &beside,
+        "AILERON_BROKER__HEARTBEAT=2\nAILERON_BROKER__FRAME_MAX=6000\nAILERON_BROKER__CHANNEL_MAX=8\nAILERON_LOG_LEVEL=x\n",
+    )
+    .expect("written");
+    sources.set.push("broker.channel_max=9".into());
+    let environment = [("AILERON_BROKER__FRAME_MAX".to_string(), "7000".to_string())];
+    let config = load(&sources, environment.into_iter()).expect("good");
+    assert_eq!((config.broker.heartbeat, config.broker.frame_max, config.broker.channel_max), (2, 7000, 9));
+    assert_eq!(config.environment_file.as_deref(), Some(beside.as_path()));
+    assert!(
+        config.warnings.iter().any(|line| line.contains("did you mean AILERON_LOG__LEVEL?")),
+        "{:?}",
+        config.warnings
+    );
+    std::fs::write(&beside, "AILERON_BROKER__HEARTBEAT=soon\n").expect("written");
+    assert!(error(&sources).contains("aileron.env (AILERON_BROKER__HEARTBEAT): allowed is 0 to 65535"));
 }
 
 #[test]

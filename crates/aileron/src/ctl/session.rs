@@ -105,12 +105,15 @@ impl Session {
                 let limit = if streamed { format::seconds(limit) } else { limit.as_millis().to_string() };
                 Failure::timed_out(self.command, node, &limit, hint)
             }
-            LinkError::Unreachable { .. } => Failure::node_down(
-                node,
-                &format!(
-                    "  * {error}\n  * suggestion: start the node, or name its socket with --socket or AILERON_CTL_SOCKET"
-                ),
-            ),
+            LinkError::Unreachable { source, .. } => {
+                let suggestion = match source.kind() {
+                    std::io::ErrorKind::PermissionDenied => {
+                        "only root and the node's own user may: try again as one of them (sudo)"
+                    }
+                    _ => "start the node, or name its socket with --socket or AILERON_CTL_SOCKET",
+                };
+                Failure::node_down(node, &format!("  * {error}\n  * suggestion: {suggestion}"))
+            }
             LinkError::Closed | LinkError::Garbled(_) => Failure::node_down(node, &format!("  * {error}")),
         }
     }

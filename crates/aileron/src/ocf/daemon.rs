@@ -5,10 +5,8 @@
 //! signal can reach another one that got its number.
 
 use std::collections::BTreeSet;
-use std::fs::Metadata;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,8 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
-/// The file in a data folder that its daemon has locked.
-const LOCKED: &str = "definitions.redb";
+use crate::holder::{self, threads};
 
 /// What a start noted of the daemon it started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +98,7 @@ impl Daemon {
 pub(super) fn find(mark: Option<&Mark>, folders: &[PathBuf]) -> Vec<Daemon> {
     let seen = || -> BTreeSet<u32> {
         let marked = mark.filter(|mark| born(mark.pid) == Some(mark.born)).map(|mark| mark.pid);
-        let holders = folders.iter().flat_map(|folder| holders(&folder.join(LOCKED)));
+        let holders = folders.iter().flat_map(|folder| holder::of_lock(&folder.join(holder::LOCKED)));
         holders.chain(marked).collect()
     };
     let held: Vec<Daemon> = seen().into_iter().filter_map(hold).collect();
@@ -117,42 +114,6 @@ fn hold(pid: u32) -> Option<Daemon> {
     let number = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
     let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
     Some(Daemon { pid, process })
-}
-
-/// Who has locked this file.
-fn holders(file: &Path) -> Vec<u32> {
-    let Ok(wanted) = std::fs::metadata(file) else { return Vec::new() };
-    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    lock_owners(&locks, wanted.ino()).into_iter().filter(|pid| has_open(*pid, &wanted)).collect()
-}
-
-/// The owners of locks on files of this number, which are on any file system, from the text of `/proc/locks`.
-fn lock_owners(locks: &str, inode: u64) -> Vec<u32> {
-    // 14: FLOCK  ADVISORY  WRITE 18289 fe:00:10076722 0 EOF; one that waits for it has an arrow before its kind.
-    let owner = |line: &str| -> Option<u32> {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, kind, _, _, pid, file, ..] = words.as_slice() else { return None };
-        let number = file.rsplit(':').next()?.parse::<u64>().ok()?;
-        (*kind == "FLOCK" && number == inode).then(|| pid.parse().ok()).flatten()
-    };
-    locks.lines().filter_map(owner).filter(|pid| *pid != 0).collect()
-}
-
-/// Whether a process has this very file open. The file's device as `/proc/locks` has it is not always the one that
-/// `stat` tells, so it is compared here.
-fn has_open(pid: u32, wanted: &Metadata) -> bool {
-    let is_it = |file: Metadata| (file.dev(), file.ino()) == (wanted.dev(), wanted.ino());
-    // All threads have the same files open, but for those that have ended: the first one has none then.
-    threads(pid).iter().any(|thread| match std::fs::read_dir(thread.join("fd")) {
-        Ok(open) => open.flatten().filter_map(|entry| std::fs::metadata(entry.path()).ok()).any(is_it),
-        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
-    })
-}
-
-/// The threads of a process, as folders of the kernel's.
-fn threads(pid: u32) -> Vec<PathBuf> {
-    let listed = std::fs::read_dir(format!("/proc/{pid}/task"));
-    listed.map_or_else(|_| Vec::new(), |entries| entries.flatten().map(|entry| entry.path()).collect())
 }
 
 /// What the kernel says of a process or thread from its state on, which is the third field.
@@ -178,27 +139,10 @@ pub(super) fn born(pid: u32) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const LOCKS: &str = "\
-1: FLOCK  ADVISORY  WRITE 18385 fe:00:5759093 0 EOF
-1: -> FLOCK  ADVISORY  WRITE 18390 fe:00:5759093 0 EOF
-2: POSIX  ADVISORY  WRITE 15419 00:30:14 0 EOF
-12: OFDLCK ADVISORY  WRITE -1 fe:00:10076722 0 4611686018427387999
-14: FLOCK  ADVISORY  WRITE 18289 fe:00:10076722 0 EOF
-15: FLOCK  ADVISORY  WRITE 0 fe:00:10076723 0 EOF
-16: FLOCK";
-
-    #[test]
-    fn the_kernel_says_who_holds_a_lock() {
-        assert_eq!(lock_owners(LOCKS, 10_076_722), [18289]);
-        assert_eq!(lock_owners(LOCKS, 5_759_093), [18385], "who waits for it does not hold it");
-        assert_eq!(lock_owners(LOCKS, 10_076_723), [0; 0], "a process of another namespace");
-        assert_eq!(lock_owners(LOCKS, 14), [0; 0], "a lock of another kind");
-    }
-
     #[test]
     fn a_data_folder_leads_to_who_locked_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join(LOCKED);
+        let path = folder.path().join(holder::LOCKED);
         let folders = [folder.path().to_path_buf()];
         assert!(find(None, &folders).is_empty(), "nothing there");
         let file = std::fs::File::create(&path).expect("made");

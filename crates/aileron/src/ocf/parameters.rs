@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::code::{Code, Trouble};
-use crate::config::{self, Config, ConfigError, Sources};
+use crate::config::{self, Config, ConfigError, ConfigErrors, Sources};
 
 /// What a call by hand, without a cluster, allows itself.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -123,25 +123,21 @@ impl Parameters {
 
 /// Settings for the service that not everybody may read.
 pub(super) fn secrets() -> Vec<(String, String)> {
-    std::fs::read_to_string(SECRETS).map_or_else(|_| Vec::new(), |text| variables(&text))
-}
-
-/// `NAME=VALUE` lines as systemd reads them from an environment file, quotes around a value taken off.
-fn variables(text: &str) -> Vec<(String, String)> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-    let unquoted = |value: &str| {
-        let inner = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-        inner.unwrap_or(value).to_string()
-    };
-    lines
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.trim().to_string(), unquoted(value.trim())))
-        .collect()
+    std::fs::read_to_string(SECRETS).map_or_else(|_| Vec::new(), |text| config::variables(&text))
 }
 
 /// A file may be wrong on this host alone; what the resource says is wrong everywhere.
-fn trouble(error: &ConfigError) -> Trouble {
-    let code = match error {
+fn trouble(errors: &ConfigErrors) -> Trouble {
+    let code = match errors.iter().next() {
+        None => Code::Arguments,
+        Some(error) => code_of(error),
+    };
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Trouble::new(code, texts.join("; "))
+}
+
+fn code_of(error: &ConfigError) -> Code {
+    match error {
         ConfigError::File { .. } => Code::NotInstalled,
         ConfigError::BadSet(_) => Code::NotConfigured,
         ConfigError::UnknownKey { place, .. } | ConfigError::BadValue { place, .. } if place == "--set" => {
@@ -150,18 +146,5 @@ fn trouble(error: &ConfigError) -> Trouble {
         ConfigError::Syntax { .. } | ConfigError::UnknownKey { .. } | ConfigError::BadValue { .. } => {
             Code::Arguments
         }
-    };
-    Trouble::new(code, error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_environment_file_is_read_as_systemd_reads_it() {
-        let text = "# secret\n;too\n\nAILERON_BROKER__DEFAULT_PASS=\"a b=c\"\n A = 'x' \nB=\nno line\n";
-        let pairs = [("AILERON_BROKER__DEFAULT_PASS", "a b=c"), ("A", "x"), ("B", "")];
-        assert_eq!(variables(text), pairs.map(|(name, value)| (name.to_string(), value.to_string())));
     }
 }

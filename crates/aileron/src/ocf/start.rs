@@ -122,7 +122,7 @@ impl Started {
             move |error: io::Error| Trouble::failed(format!("{what}: {error}"))
         };
         let owner = user(parameters)?;
-        folder(&config.broker.data_dir, 0o750, owner).map_err(failed("cannot make the data folder"))?;
+        folder(&config.broker.data_dir, 0o700, owner).map_err(failed("cannot make the data folder"))?;
         if let Some(place) = config.ctl.socket.parent() {
             folder(place, 0o755, owner).map_err(failed("cannot make the control socket's folder"))?;
         }

@@ -1,56 +1,35 @@
 //! `aileron serve`: the daemon's life. Settings in, broker and control socket up, ready lines out,
 //! then waiting for a signal or `rabbitmqctl stop`, then down in order.
+//!
+//! `data_folder` looks whether the folder can be used before anything is done, and closes it to others; `error` says why
+//! a start fails.
 
-use std::io::{IsTerminal, Write};
+mod data_folder;
+mod error;
+
+use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
-use broker::{Broker, Settings, StartError};
+use broker::{Broker, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
+
+pub(crate) use data_folder::make_private;
+pub(crate) use error::ServeError;
 
 use crate::config::{Config, Watermark};
 use crate::ctl::server::{Facts, Server, environment};
 use crate::ctl::term::Term;
+use crate::log;
 use crate::services::lookout::Lookout;
 use crate::systemd;
 
-/// Why the daemon ends other than by being asked to.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ServeError {
-    /// An address in the configuration is none of this machine's or has no such name.
-    #[error("cannot resolve '{address}' of broker.listen: {source}")]
-    Address {
-        /// The address as configured.
-        address: String,
-        /// What the resolver says.
-        source: std::io::Error,
-    },
-    /// The control socket cannot be made.
-    #[error("cannot listen on the control socket {path}: {source}")]
-    Socket {
-        /// Its path.
-        path: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The broker does not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The operating system refuses something the daemon cannot do without.
-    #[error("cannot {attempted}: {source}")]
-    System {
-        /// What was attempted.
-        attempted: &'static str,
-        /// Why not.
-        source: std::io::Error,
-    },
-}
-
 /// Runs the daemon until it is asked to stop; `standby` lets no clients in until that is asked for.
 pub(crate) fn run(config: &Config, standby: bool) -> Result<(), ServeError> {
-    log_to_stderr(&config.log.level);
+    log::to_stderr(&config.log.level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -59,10 +38,13 @@ pub(crate) fn run(config: &Config, standby: bool) -> Result<(), ServeError> {
 }
 
 async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
+    let begun = Instant::now();
     let settings = Settings { standby, ..settings(config)? };
+    introduce(config, &settings);
+    data_folder::prepare(&settings.data_dir)?;
+    data_folder::close(&settings.data_dir);
     let path = &config.ctl.socket;
-    let server = Server::bind(path)
-        .map_err(|source| ServeError::Socket { path: path.display().to_string(), source })?;
+    let server = Server::bind(path).map_err(|source| ServeError::Socket { path: path.clone(), source })?;
     let (open, gate) = watch::channel(None);
     let lookout = Lookout::new(config);
     let control = tokio::spawn(server.run(Arc::new(facts(config, lookout.clone())), gate));
@@ -81,14 +63,21 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     };
     open.send_replace(Some(broker.clone()));
     announce(&broker);
+    let (health, seconds) = (broker.health(), begun.elapsed().as_secs_f64());
+    tracing::info!(
+        seconds,
+        connections_max = health.max_connections,
+        files_max = health.file_descriptors.1,
+        "ready"
+    );
     let watching = lookout.start(config);
     let watchdog = tokio::spawn(systemd::feed_watchdog(broker.clone()));
-    tokio::select! {
-        () = broker.stop_requested() => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    tracing::info!("stopping");
+    let reason = tokio::select! {
+        () = broker.stop_requested() => "rabbitmqctl stop",
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    };
+    tracing::info!(reason, "stopping");
     watchdog.abort();
     systemd::tell("STOPPING=1");
     broker.shutdown().await;
@@ -98,6 +87,7 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     control.abort();
     // The socket goes with its task.
     let _ = control.await;
+    tracing::info!(seconds = begun.elapsed().as_secs(), "stopped");
     Ok(())
 }
 
@@ -118,10 +108,37 @@ async fn pass_over(mut signal: Signal, name: &'static str) {
     }
 }
 
-fn log_to_stderr(level: &str) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+/// Who this is and what is in force, for whoever reads the log later.
+fn introduce(config: &Config, settings: &Settings) {
+    let shown =
+        |path: Option<&Path>| path.map_or_else(|| "none".to_string(), |path| path.display().to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        emulates = broker::EMULATED_VERSION,
+        pid = std::process::id(),
+        user = rustix::process::geteuid().as_raw(),
+        node = settings.node_name,
+        config = shown(config.file.as_deref()),
+        environment_file = shown(config.environment_file.as_deref()),
+        data_dir = std::path::absolute(&settings.data_dir)
+            .unwrap_or_else(|_| settings.data_dir.clone())
+            .display()
+            .to_string(),
+        ctl_socket = config.ctl.socket.display().to_string(),
+        listen = config.broker.listen.join(" "),
+        "aileron starts"
+    );
+    tracing::info!(
+        memory_limit = settings.memory_limit,
+        memory_for_messages = settings.memory_for_messages,
+        disk_free_limit = settings.disk_free_limit,
+        max_message_size = settings.max_message_size,
+        max_connections = settings.max_connections,
+        "limits, in bytes"
+    );
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// The broker's part of the configuration.
@@ -147,7 +164,8 @@ fn settings(config: &Config) -> Result<Settings, ServeError> {
     Ok(settings)
 }
 
-fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, ServeError> {
+/// The addresses that names in `broker.listen` stand for.
+pub(crate) fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, ServeError> {
     let mut all = Vec::new();
     for address in listen {
         let found = address

@@ -104,8 +104,8 @@ pub(super) fn config() -> Result<Option<Config>, String> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     match config::load(&Sources::default(), environment) {
         Ok(config) => Ok(Some(config)),
-        Err(ConfigError::File { .. }) => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(errors) if errors.iter().all(|error| matches!(error, ConfigError::File { .. })) => Ok(None),
+        Err(errors) => Err(errors.to_string()),
     }
 }
 

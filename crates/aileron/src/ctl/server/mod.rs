@@ -21,11 +21,13 @@ use broker::Broker;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+use tracing::Instrument;
 
 pub(crate) use environment::environment;
 
 use super::protocol::{Hello, LINE_MAX, Refusal, Reply, Request};
 use super::term::Term;
+use crate::holder;
 use crate::services::lookout::Lookout;
 
 /// Connections at a time; more wait.
@@ -92,16 +94,20 @@ impl Server {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     if !self.may_speak(&stream) {
-                        tracing::warn!("somebody else's user was turned away from the control socket");
+                        let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                        tracing::warn!(uid, "somebody else's user was turned away from the control socket");
                         continue;
                     }
                     let (facts, gate) = (Arc::clone(&facts), gate.clone());
-                    tokio::spawn(async move {
+                    // Whatever is changed now is logged with who asked for it.
+                    let asked_by = operator(&stream);
+                    let conversation = async move {
                         if let Err(error) = converse(stream, &facts, gate).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                         drop(place);
-                    });
+                    };
+                    tokio::spawn(conversation.instrument(asked_by));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "no control connection could be taken");
@@ -139,16 +145,31 @@ fn remove_stale(path: &Path) -> io::Result<()> {
                         return std::fs::remove_file(path);
                     }
                     Err(error) => return Err(error),
-                    Ok(_) if Instant::now() >= until => {
+                    Ok(other) if Instant::now() >= until => {
                         return Err(io::Error::new(
                             io::ErrorKind::AddrInUse,
-                            "another process answers there",
+                            format!("{} answers there", who(&other)),
                         ));
                     }
                     Ok(_) => std::thread::sleep(OLD_SOCKET_TIME / 20),
                 }
             }
         }
+    }
+}
+
+/// Who is at the other end of a control connection, for the log.
+fn operator(stream: &UnixStream) -> tracing::Span {
+    let peer = stream.peer_cred().ok();
+    let uid = peer.as_ref().map(tokio::net::unix::UCred::uid);
+    tracing::info_span!("rabbitmqctl", uid, pid = peer.and_then(|peer| peer.pid()))
+}
+
+/// Whoever listens at the other end.
+fn who(other: &std::os::unix::net::UnixStream) -> String {
+    match rustix::net::sockopt::socket_peercred(other) {
+        Ok(peer) => holder::in_words(peer.pid.as_raw_nonzero().get().unsigned_abs()),
+        Err(_) => "another process".to_string(),
     }
 }
 
@@ -179,8 +200,10 @@ async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate) -> io::Res
             Ok(request) => {
                 let broker = gate.borrow().clone();
                 let facts = Arc::clone(facts);
-                let replies =
-                    tokio::task::spawn_blocking(move || answers::answer(request, broker.as_ref(), &facts));
+                let asked_by = tracing::Span::current();
+                let replies = tokio::task::spawn_blocking(move || {
+                    asked_by.in_scope(|| answers::answer(request, broker.as_ref(), &facts))
+                });
                 send(&mut stream, replies.await.map_err(io::Error::other)?).await?;
             }
             Err(refusal) => {
