@@ -28,6 +28,13 @@ def serve(folder, *settings, port=None, code=69, user=None, environment=None):
     return [line.removeprefix("aileron: ") for line in done.stderr.splitlines() if line.startswith("aileron: ")]
 
 
+def let_in(folder):
+    """Lets other users come as far as this folder of the test's."""
+    for above in (folder, *folder.parents):
+        if "pytest" in str(above):
+            above.chmod(above.stat().st_mode | 0o055)
+
+
 def config(*arguments, environment=None, code=0):
     """aileron config: the finished process."""
     done = subprocess.run([str(binary()), "config", *map(str, arguments)], capture_output=True, text=True, timeout=60,
@@ -47,9 +54,7 @@ def test_a_data_folder_that_is_a_file(tmp_path):
 @pytest.mark.skipif(os.getuid() != 0, reason="needs another user")
 def test_a_data_folder_that_cannot_be_written(tmp_path):
     """Whose it is, and whose it should be."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder != folder.parent:
-            folder.chmod(folder.stat().st_mode | 0o055)
+    let_in(tmp_path)
     data = tmp_path / "data"
     data.mkdir(mode=0o755)
     [line] = serve(data, user=NOBODY)
@@ -146,14 +151,27 @@ def test_what_is_checked_is_what_is_used(tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs another user")
+def test_variables_that_this_user_may_not_read(tmp_path):
+    """They are told by whoever checks, and not by the service, which systemd gives them."""
+    let_in(tmp_path)
+    path, beside = tmp_path / "aileron.toml", tmp_path / "aileron.env"
+    path.write_text("")
+    beside.write_text("AILERON_BROKER__HEARTBEAT=8\n")
+    path.chmod(0o644)
+    beside.chmod(0o600)
+    done = subprocess.run([str(binary()), "config", "check", "--config", str(path)], capture_output=True, text=True,
+                          timeout=60, check=True, user=NOBODY)
+    assert done.stdout == f"{path} is good\n"
+    assert f"cannot read {beside}: Permission denied" in done.stderr and "run this as root" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs another user")
 def test_a_control_socket_that_is_not_for_this_user(tmp_path):
     """rabbitmqctl says who may, and not that the node should be started."""
     broker = Broker(tmp_path / "broker")
     broker.start()
     try:
-        for folder in (broker.folder, *broker.folder.parents):
-            if folder != folder.parent and folder.stat().st_uid == os.getuid():
-                folder.chmod(folder.stat().st_mode | 0o055)
+        let_in(broker.folder)
         done = subprocess.run([broker.ctl_command, "list_users"], capture_output=True, text=True, timeout=60, check=False,
                               user=NOBODY, env=broker.ctl_environment)
         assert done.returncode == 69

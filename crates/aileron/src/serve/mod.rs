@@ -110,8 +110,9 @@ async fn pass_over(mut signal: Signal, name: &'static str) {
 
 /// Who this is and what is in force, for whoever reads the log later.
 fn introduce(config: &Config, settings: &Settings) {
-    let shown =
-        |path: Option<&Path>| path.map_or_else(|| "none".to_string(), |path| path.display().to_string());
+    let absolute =
+        |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string();
+    let shown = |path: Option<&Path>| path.map_or_else(|| "none".to_string(), absolute);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         emulates = broker::EMULATED_VERSION,
@@ -120,11 +121,8 @@ fn introduce(config: &Config, settings: &Settings) {
         node = settings.node_name,
         config = shown(config.file.as_deref()),
         environment_file = shown(config.environment_file.as_deref()),
-        data_dir = std::path::absolute(&settings.data_dir)
-            .unwrap_or_else(|_| settings.data_dir.clone())
-            .display()
-            .to_string(),
-        ctl_socket = config.ctl.socket.display().to_string(),
+        data_dir = absolute(&settings.data_dir),
+        ctl_socket = absolute(&config.ctl.socket),
         listen = config.broker.listen.join(" "),
         "aileron starts"
     );

@@ -194,6 +194,33 @@ async fn whoever_does_not_log_in_in_time_is_let_go() {
 }
 
 #[tokio::test]
+async fn a_refused_login_is_answered_late_and_what_comes_behind_it_is_passed_over() {
+    let server = Server::new();
+    let mut peer = Peer::connect(&server, 4096);
+    let begun = Instant::now();
+    let whole = greeting(0);
+    let right = b"\0guest\0guest";
+    let at = whole.windows(right.len()).position(|bytes| bytes == right).expect("the login");
+    let mut wrong = whole.clone();
+    wrong[at + right.len() - 1] ^= 1;
+    peer.send(&wrong).await;
+    peer.until("0 connection.close 403").await;
+    let waited = begun.elapsed();
+    assert!(waited >= Duration::from_secs(1) && waited < Duration::from_secs(5), "{waited:?}");
+    peer.say(0, &Method::ConnectionCloseOk).await;
+    assert_eq!(peer.ended().await, Ends::Orderly);
+    // A node that ends does not wait for it.
+    let mut late = Peer::connect(&server, 4096);
+    late.send(&wrong).await;
+    late.until("0 connection.start").await;
+    let begun = Instant::now();
+    server.node.stopping.store(true, std::sync::atomic::Ordering::Release);
+    late.card.link.request_close("it is late");
+    assert_eq!(late.ended().await, Ends::Orderly);
+    assert!(begun.elapsed() < Duration::from_millis(900));
+}
+
+#[tokio::test]
 async fn a_client_that_vanishes_leaves_nothing_behind() {
     let server = Server::new();
     let mut peer = Peer::open(&server, 1 << 16, 0).await;
