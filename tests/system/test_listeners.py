@@ -1,5 +1,6 @@
 """Listeners suspended and resumed: `rabbitmqctl suspend_listeners`, `serve --standby`; one daemon a data folder."""
 import json
+import os
 import socket
 import subprocess
 
@@ -49,6 +50,7 @@ def test_a_port_taken_meanwhile_keeps_the_listeners_suspended(broker):
         other.listen()
         done = broker.ctl("resume_listeners", check=False)
         assert done.returncode == 69 and f"cannot listen on 127.0.0.1:{broker.port}" in done.stderr
+        assert f": pid {os.getpid()} (" in done.stderr
     broker.ctl("resume_listeners")
     broker.connect().close()
 

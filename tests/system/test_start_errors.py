@@ -85,6 +85,18 @@ def test_a_control_socket_in_use(broker, tmp_path):
                            f"pid {broker.own_process().pid} (aileron) answers there")
 
 
+def test_something_else_in_the_control_sockets_place(tmp_path):
+    """It is left alone; and a path that is too long is told so."""
+    place = tmp_path / "ctl.sock"
+    place.write_text("x")
+    [line] = serve(tmp_path / "data", f'ctl.socket="{place}"')
+    assert line == (f"cannot listen on the control socket {place}: there is something that is not a socket: "
+                    "move it away, or name another place by ctl.socket")
+    assert place.read_text() == "x"
+    [line] = serve(tmp_path / ("d" * 120))
+    assert line.endswith(": name a shorter one, of at most 107 bytes, by ctl.socket")
+
+
 def test_a_port_in_use(tmp_path):
     """By whom; and before the logs are read, of which nothing is touched."""
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -1,7 +1,7 @@
 //! Who holds what a daemon needs: the lock on a data folder, an address. From `/proc`, as far as that tells.
 
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,25 @@ pub(crate) fn in_words(pid: u32) -> String {
 }
 
 /// Who listens on an address, in words; none where that cannot be told.
-pub(crate) fn of_address(address: SocketAddr) -> Option<String> {
+fn of_address(address: SocketAddr) -> Option<String> {
     services::view::listener(address).map(in_words)
+}
+
+/// Behind an error over an address to listen on: who has it, or what to do.
+pub(crate) fn way_to(address: SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => match of_address(address) {
+            Some(holder) => format!(": {holder} has it"),
+            None => {
+                format!(": another process has it, `ss -ltnp 'sport = {}'` as root names it", address.port())
+            }
+        },
+        ErrorKind::AddrNotAvailable => {
+            ": it is none of this host's addresses (`ip addr` lists them)".to_string()
+        }
+        ErrorKind::PermissionDenied => ": ports below 1024 are root's; choose a higher one".to_string(),
+        _ => String::new(),
+    }
 }
 
 /// Who has locked this file.
@@ -48,7 +65,7 @@ fn has_open(pid: u32, wanted: &Metadata) -> bool {
     // All threads have the same files open, but for those that have ended: the first one has none then.
     threads(pid).iter().any(|thread| match std::fs::read_dir(thread.join("fd")) {
         Ok(open) => open.flatten().filter_map(|entry| std::fs::metadata(entry.path()).ok()).any(is_it),
-        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
     })
 }
 

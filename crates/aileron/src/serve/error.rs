@@ -32,7 +32,7 @@ pub(crate) enum ServeError {
         source: std::io::Error,
     },
     /// An address cannot be had.
-    #[error("cannot listen on {address} (broker.listen): {source}{}", address_remedy(*address, source))]
+    #[error("cannot listen on {address} (broker.listen): {source}{}", holder::way_to(*address, source))]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -72,25 +72,9 @@ fn socket_remedy(path: &Path, error: &std::io::Error) -> String {
                 folder.display()
             )
         }
-        ErrorKind::AddrInUse | ErrorKind::AlreadyExists => {
-            ": stop that one first, or name another place by ctl.socket".to_string()
-        }
-        _ => String::new(),
-    }
-}
-
-fn address_remedy(address: SocketAddr, error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::AddrInUse => match holder::of_address(address) {
-            Some(holder) => format!(": {holder} has it"),
-            None => {
-                format!(": another process has it, `ss -ltnp 'sport = {}'` as root names it", address.port())
-            }
-        },
-        ErrorKind::AddrNotAvailable => {
-            ": it is none of this host's addresses (`ip addr` lists them)".to_string()
-        }
-        ErrorKind::PermissionDenied => ": ports below 1024 are root's; choose a higher one".to_string(),
+        ErrorKind::AddrInUse => ": stop that one first, or name another place by ctl.socket".to_string(),
+        ErrorKind::AlreadyExists => ": move it away, or name another place by ctl.socket".to_string(),
+        ErrorKind::InvalidInput => ": name a shorter one, of at most 107 bytes, by ctl.socket".to_string(),
         _ => String::new(),
     }
 }
