@@ -6,7 +6,7 @@ import time
 import pytest
 from crash_load import CrashLoad, Queue, Stream, declare
 from pika import spec
-from raw import Raw, method_frame, publish_frames
+from raw import Raw, fill, method_frame, publish_frames
 
 KILLS, MANY_KILLS = 50, 500
 
@@ -106,6 +106,52 @@ def test_what_was_declared_or_deleted_and_answered_outlives_a_kill(broker):
         broker.start()
     assert not [row for row in broker.rows("list_queues", "name") if row[0] in names]
     assert not [row for row in broker.rows("list_exchanges", "name") if row[0] in names]
+
+
+def test_what_was_emptied_and_answered_outlives_a_kill(broker):
+    """A purge, and what operators delete and purge: killed the moment it is answered, nothing of it is back."""
+    broker.own_process()
+
+    def filled(name):
+        with broker.connect() as connection:
+            channel = connection.channel()
+            channel.queue_declare(name, durable=True)
+        fill(broker, name, 1000, 100)
+
+    filled("by-client")
+    with Raw(broker) as raw:
+        raw.channel()
+        assert raw.call(1, spec.Queue.Purge(queue="by-client"), spec.Queue.PurgeOk).message_count == 1000
+        broker.kill()
+    broker.start()
+    filled("emptied")
+    broker.ctl("purge_queue", "emptied")
+    broker.kill()
+    broker.start()
+    filled("deleted")
+    broker.ctl("delete_queue", "deleted")
+    broker.kill()
+    broker.start()
+    queues = dict(broker.rows("list_queues", "name", "messages"))
+    assert queues.get("by-client") == queues.get("emptied") == "0" and "deleted" not in queues, queues
+
+
+def test_what_was_declared_before_a_close_outlives_a_kill(broker):
+    """In one write: each is answered, in order, and the last answer promises those that the client waived."""
+    broker.own_process()
+    close = method_frame(0, spec.Connection.Close(200, "bye", 0, 0))
+    for number in range(5):
+        waived = method_frame(1, spec.Queue.Declare(queue=f"waived-{number}", durable=True, nowait=True))
+        asked = method_frame(1, spec.Queue.Declare(queue=f"asked-{number}", durable=True))
+        with Raw(broker) as raw:
+            raw.channel()
+            raw.send(asked + waived + close)
+            raw.expect(spec.Queue.DeclareOk)
+            raw.expect(spec.Connection.CloseOk)
+            broker.kill()
+        broker.start()
+        names = [row[0] for row in broker.rows("list_queues", "name")]
+        assert {f"waived-{number}", f"asked-{number}"} <= set(names)
 
 
 def test_declarations_sent_together_share_a_sync_and_keep_their_order(broker):

@@ -51,6 +51,18 @@ pub enum AdminError {
     /// The node could not do it.
     #[error(transparent)]
     Node(NodeError),
+    /// It is done in memory, and the disk does not have it: a restart takes it back.
+    #[error(
+        "queue '{queue}' was {done}, but the log could not be told, so that a restart may bring back what was in it: {cause}"
+    )]
+    NotOnDisk {
+        /// The queue's name.
+        queue: String,
+        /// `deleted` or `purged`.
+        done: &'static str,
+        /// What the log says, with the remedy.
+        cause: String,
+    },
     /// A snapshot was not taken.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -176,7 +188,7 @@ impl Broker {
         Ok(rows)
     }
 
-    /// Deletes a queue; returns how many messages were ready.
+    /// Deletes a queue; returns how many messages were ready. Blocks on the disk.
     pub fn delete_queue(
         &self,
         vhost: &str,
@@ -188,7 +200,7 @@ impl Broker {
         match vhost.delete_queue(&queue, Condition::Asked { if_unused, if_empty }) {
             Ok(messages) => {
                 tracing::info!(queue = name, vhost = &*vhost.name, messages, "queue deleted by an operator");
-                Ok(messages)
+                on_disk(&vhost, &queue, "deleted").map(|()| messages)
             }
             Err(Kept::Gone) => Ok(0),
             Err(Kept::NotEmpty) => Err(AdminError::NotEmpty(name.to_owned())),
@@ -196,13 +208,14 @@ impl Broker {
         }
     }
 
-    /// Empties a queue; returns how many messages were ready.
+    /// Empties a queue; returns how many messages were ready. Blocks on the disk.
     pub fn purge_queue(&self, vhost: &str, name: &str) -> Result<u64, AdminError> {
         let (vhost, queue) = self.queue(vhost, name)?;
         let mut effects = Effects::default();
         let messages = queue.purge(&mut effects);
         vhost.carry_out(&mut effects);
         tracing::info!(queue = name, vhost = &*vhost.name, messages, "queue purged by an operator");
+        on_disk(&vhost, &queue, "purged")?;
         Ok(messages)
     }
 
@@ -423,6 +436,17 @@ fn channel_infos(card: &ConnectionCard) -> Vec<ChannelInfo> {
         }
     });
     rows.collect()
+}
+
+/// What was done with a queue is on disk, where it has to be.
+fn on_disk(vhost: &Vhost, queue: &Queue, done: &'static str) -> Result<(), AdminError> {
+    if !queue.durable {
+        return Ok(());
+    }
+    vhost.store().reach_disk().map_err(|error| {
+        let (queue, cause) = (queue.name.to_string(), error.to_string());
+        AdminError::NotOnDisk { queue, done, cause }
+    })
 }
 
 fn consumer_info(queue: &Queue, to: &Subscription, cards: &[Arc<ConnectionCard>]) -> ConsumerInfo {

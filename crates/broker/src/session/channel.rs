@@ -73,6 +73,7 @@ impl Session {
 
     pub(super) fn close_channel(&mut self, number: u16) -> Outcome {
         self.release_channel(number);
+        self.promises.forget(number);
         self.channels.remove(&number);
         self.send(number, &Method::ChannelCloseOk);
         Ok(())
@@ -94,7 +95,7 @@ impl Session {
             Method::ChannelCloseOk => {
                 self.channels.remove(&number);
             }
-            Method::ChannelClose(_) => self.send(number, &Method::ChannelCloseOk),
+            Method::ChannelClose(_) => self.promise(number, false, &Method::ChannelCloseOk, 0),
             _ => {}
         }
         Ok(())
@@ -102,7 +103,7 @@ impl Session {
 
     /// Takes back what the channel held: its consumers, its unacknowledged messages.
     fn release_channel(&mut self, number: u16) {
-        self.promises.forget(number);
+        self.promises.give_up_owed(number);
         self.card.channels.lock().remove(&number);
         let mut unacked = self.link.lock().close_channel(number);
         let Some(channel) = self.channels.get_mut(&number) else { return };
@@ -129,7 +130,7 @@ impl Session {
         for number in self.channels.keys().copied().collect::<Vec<_>>() {
             self.release_channel(number);
         }
-        self.promises.forget_all();
+        self.promises.give_up_all_owed();
         self.channels.clear();
         self.routes.clear();
         let Ok(vhost) = self.vhost() else { return };

@@ -34,8 +34,8 @@ impl From<(Failure, MethodId)> for Stated {
 
 impl Session {
     /// Works through the bytes and returns how many are done with; the rest is the beginning of a frame, or
-    /// ([`is_paused`](Self::is_paused)) has to wait until the session [may go on](Self::may_go_on): for answers before it,
-    /// for room, or for others that want the thread too.
+    /// ([`is_paused`](Self::is_paused)) has to wait, and to be tried again: for answers before it, for room, or for others
+    /// that want the thread too.
     pub(super) fn take_in(&mut self, bytes: &[u8]) -> usize {
         self.is_paused = false;
         let mut gathered = Gathered::new(self.routes.next_batch());
@@ -85,25 +85,27 @@ impl Session {
     /// disk](super::promises), or find no room among what the client leaves unread. What is answered there too, or not at
     /// all, need not.
     fn has_to_wait(&self, frame: &Frame<'_>) -> bool {
-        if frame.kind != frame::METHOD || frame.channel == 0 {
+        if frame.kind != frame::METHOD || !matches!(self.phase, Phase::Open) {
             return false;
         }
         let Some(&[_, class, _, method]) = frame.payload.first_chunk() else { return false };
-        let waits = match class {
-            // exchange
-            40 => false,
-            // queue: all but purge
-            50 => method == 30,
-            // basic: all but publish, ack, reject and nack
-            60 => !matches!(method, 40 | 80 | 90 | 120),
-            _ => true,
-        };
-        waits && matches!(self.phase, Phase::Open) && !self.may_go_on()
+        match (class, method) {
+            // The ends of a connection and a channel: answers that the disk still gives come before theirs.
+            (10, 50) | (20, 40) => self.promises.wait_for_sync() && !self.lacks_space(),
+            _ if frame.channel == 0 => false,
+            // channel.close-ok
+            (20, 41) => false,
+            // exchange and queue, and tx.commit
+            (40 | 50, _) | (90, 20) => false,
+            // basic: publish, ack, reject and nack
+            (60, 40 | 80 | 90 | 120) => false,
+            _ => !self.promises.is_empty() || !self.link.lock().has_room(),
+        }
     }
 
-    /// Whether what waits need not wait any more.
-    pub(super) fn may_go_on(&self) -> bool {
-        !matches!(self.phase, Phase::Open) || (self.promises.is_empty() && self.link.lock().has_room())
+    /// Whether the log waits for space: nobody knows for how long.
+    fn lacks_space(&self) -> bool {
+        self.card.vhost.get().is_some_and(|vhost| vhost.store().log.state() == journal::State::Full)
     }
 
     /// One frame; returns how much of what comes `after` it was taken along.
@@ -238,7 +240,7 @@ impl Session {
                     method_id: method.method,
                 };
                 self.abandon_channel(channel);
-                self.send(channel, &Method::ChannelClose(close));
+                self.promise(channel, false, &Method::ChannelClose(close), 0);
             }
             _ => self.close_connection(failure.code, text, method),
         }
@@ -255,7 +257,7 @@ impl Session {
             class_id: method.class,
             method_id: method.method,
         };
-        self.send(0, &Method::ConnectionClose(close));
+        self.promise(0, false, &Method::ConnectionClose(close), 0);
         self.phase = Phase::Closing { since: sched::now() };
     }
 
@@ -265,7 +267,7 @@ impl Session {
         }
         match Method::decode(frame.payload) {
             Ok(Method::ConnectionCloseOk) => self.phase = Phase::Gone,
-            Ok(Method::ConnectionClose(_)) => self.send(0, &Method::ConnectionCloseOk),
+            Ok(Method::ConnectionClose(_)) => self.promise(0, false, &Method::ConnectionCloseOk, 0),
             _ => {}
         }
     }

@@ -101,6 +101,8 @@ struct Driver<'s, S> {
     over_since: Option<Instant>,
     /// The clock is set for the time at which large buffers are let go.
     will_rest: bool,
+    /// Since when what was read does not get on.
+    stuck_since: Option<Instant>,
 }
 
 impl<'s, S: Socket> Driver<'s, S> {
@@ -121,6 +123,7 @@ impl<'s, S: Socket> Driver<'s, S> {
             silent_since: None,
             over_since: None,
             will_rest: false,
+            stuck_since: None,
         }
     }
 
@@ -221,12 +224,20 @@ impl<'s, S: Socket> Driver<'s, S> {
 
     /// Works on with what came before and had to wait. `false`: it still has to.
     fn go_on(&mut self) -> bool {
-        let may = self.session.may_go_on();
-        if may {
-            let done = self.session.take_in(&self.leftover);
-            self.leftover.drain(..done.min(self.leftover.len()));
+        let done = self.session.take_in(&self.leftover);
+        self.leftover.drain(..done.min(self.leftover.len()));
+        let gets_on = done > 0 || !self.session.is_paused;
+        if gets_on {
+            self.stuck_since = None;
+        } else if self.stuck_since.is_none() {
+            // Nobody reads from it now: that the client goes is looked for.
+            let now = *self.stuck_since.insert(Instant::now());
+            let at = (now + CLOSING_TIME).into();
+            if self.clock.deadline() > at {
+                self.clock.as_mut().reset(at);
+            }
         }
-        may
+        gets_on
     }
 
     fn note_read(&mut self, bytes: usize) {
@@ -322,11 +333,16 @@ impl<'s, S: Socket> Driver<'s, S> {
             let next = self.session.throttle.until(now).map_or(next, |until| until.min(next));
             let next = self.rest().map_or(next, |at| at.min(next));
             let is_blocked = self.session.throttle.is_blocked();
-            if is_blocked && self.socket.is_closed() {
-                // Nobody reads from it, so that nobody else would notice; and what it holds may be what the alarm is for.
+            let is_stuck = self.stuck_since.is_some_and(|since| now.duration_since(since) >= CLOSING_TIME);
+            if (is_blocked || is_stuck) && self.socket.is_closed() {
+                // Nobody reads from it, so that nobody else would notice; and what it holds may be what the alarm is for,
+                // or what the disk is full of.
                 return Some(Ends::Lost);
             }
-            let next = if is_blocked { next.min(now + BLOCKED_LOOK) } else { next };
+            let next = if is_blocked || is_stuck { next.min(now + BLOCKED_LOOK) } else { next };
+            let next = self
+                .stuck_since
+                .map_or(next, |since| next.min((since + CLOSING_TIME).max(now + BLOCKED_LOOK)));
             self.clock.as_mut().reset(next.into());
         }
         None
@@ -381,7 +397,8 @@ impl<S: Socket> Future for Driver<'_, S> {
             return Poll::Pending;
         }
         if this.session.is_paused {
-            // Nor is it silent then; and others want this thread before the next part.
+            // Nor is it silent then; and others want this thread before the next part. (Without progress no new turn is asked
+            // for: the disk, the client's reading or the clock wakes.)
             this.silent_since = None;
             if this.go_on() {
                 cx.waker().wake_by_ref();

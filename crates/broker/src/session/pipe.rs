@@ -54,9 +54,11 @@ impl Pipe {
         }
     }
 
-    fn take_in(&mut self) {
+    /// `false`: it still has to wait.
+    fn take_in(&mut self) -> bool {
         let done = self.session.take_in(&self.leftover);
         self.leftover.drain(..done.min(self.leftover.len()));
+        done > 0 || !self.session.is_paused
     }
 
     /// A turn of the connection's task: appends what the client is to be sent. `false`: the connection is over.
@@ -66,8 +68,7 @@ impl Pipe {
         }
         self.session.take_cancelled();
         self.session.confirm();
-        while self.session.is_paused && self.session.may_go_on() {
-            self.take_in();
+        while self.session.is_paused && self.take_in() {
             self.session.confirm();
         }
         let mut frames = Vec::new();

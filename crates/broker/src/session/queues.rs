@@ -212,7 +212,8 @@ impl Session {
         let messages = queue.purge(&mut effects);
         vhost.carry_out(&mut effects);
         let ok = class::PurgeOk { message_count: u32::try_from(messages).unwrap_or(u32::MAX) };
-        self.answer(number, purge.no_wait, &Method::QueuePurgeOk(ok));
+        let end = if queue.durable { vhost.store().said_up_to() } else { 0 };
+        self.promise(number, purge.no_wait, &Method::QueuePurgeOk(ok), end);
         Ok(())
     }
 

@@ -369,13 +369,14 @@ impl Store {
             // Nothing in it outlives the process.
             tracing::debug!(%error, "the page file did not close");
         }
-        self.log.close()?;
-        match owed {
-            0 => Ok(()),
-            count => Err(journal::Error::Full(format!(
-                "{count} acknowledgements and deletions found no room; their messages and queues will be back"
-            ))),
+        let closed = self.log.close();
+        if owed == 0 {
+            return closed;
         }
+        let why = closed.err().map(|error| format!(" ({error})")).unwrap_or_default();
+        Err(journal::Error::Full(format!(
+            "{owed} acknowledgements and deletions found no room; their messages and queues will be back{why}"
+        )))
     }
 }
 

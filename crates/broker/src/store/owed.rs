@@ -115,6 +115,15 @@ impl Store {
         if is_told { self.log.end() } else { OWED }
     }
 
+    /// Waits until all that was said so far is on disk; an error where that has to wait for space.
+    pub(crate) fn reach_disk(&self) -> Result<(), journal::Error> {
+        self.log.sync()?;
+        match self.owed.lock().is_empty() {
+            true => Ok(()),
+            false => Err(journal::Error::Full("it is told as soon as there is space".to_owned())),
+        }
+    }
+
     /// Whether something waits for space.
     #[cfg(feature = "simulated")]
     pub(crate) fn owes(&self) -> bool {

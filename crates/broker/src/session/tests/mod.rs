@@ -2,6 +2,7 @@
 
 mod input;
 mod output;
+mod promises;
 mod settlement;
 
 use std::net::SocketAddr;
@@ -173,7 +174,7 @@ impl Client {
             let done = self.session.take_in(&self.leftover);
             self.leftover.drain(..done);
             self.keep_promises();
-            if !self.session.is_paused || !self.session.may_go_on() {
+            if done == 0 || !self.session.is_paused {
                 break;
             }
         }
