@@ -4,12 +4,12 @@
 //! `config` reads its configuration, `facts` what its stats socket says, `page` asks the page with
 //! statistics where the socket is not ours to open.
 
+mod backend;
 mod config;
 mod facts;
 mod judge;
 mod names;
 mod page;
-mod picture;
 #[cfg(test)]
 mod tests;
 
