@@ -3,6 +3,18 @@
 //! Each member is asked for its own status, since each part of a split cluster has one of its own, with a
 //! coordinator (DC) of its own. `mon`, `cib` and `corosync` read what the programs print, `find` names the
 //! members; `judge` picks the status to go by and compares the others with it.
+//!
+//! | room | what |
+//! |---|---|
+//! | `find` | the hosts that are members |
+//! | `mon`, `cib`, `corosync`, `xml` | what the programs print |
+//! | `facts` | what one member says |
+//! | `judge` | which status to go by, and what is said of the cluster as a whole |
+//! | `members` | who is there, and who sees whom |
+//! | `resources` | what runs, and whether enough of it does |
+//! | `addresses` | where the addresses really are |
+//! | `failures` | failed actions that still stand |
+//! | `fencing` | whether lost hosts are switched off |
 
 mod addresses;
 mod cib;

@@ -2,6 +2,15 @@
 //!
 //! One kind, since neither can be judged alone: the servers say who has the data, the Sentinels who
 //! is to be the primary when that one is gone. On TripleO there are no Sentinels; Pacemaker promotes.
+//!
+//! | room | what |
+//! |---|---|
+//! | `find` | the daemons of a host, and which others they name |
+//! | `config` | `redis.conf` and `sentinel.conf` |
+//! | `resp` | asks a daemon |
+//! | `facts` | what a server and a Sentinel say |
+//! | `members` | who copies from whom, and who watches |
+//! | `judge`, `servers`, `sentinels` | the rules |
 
 mod config;
 mod facts;
