@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use services::State;
 use services::gate::{Decision, Operation, Reason};
 
-use super::paper::{Style, clean, state_of, wrapped};
+use super::terminal::{Style, clean, state_of, wrapped};
 
 /// Exit code: nothing stops the operation.
 pub(super) const GO: u8 = 0;

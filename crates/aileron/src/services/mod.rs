@@ -2,18 +2,18 @@
 //! judges; this room takes the command line and prints.
 //!
 //! `hosts` says whom to ask; `table`, `series` and `watch` print an overview, `gate` and `past` what follows
-//! from it, all on `paper`. `lookout` is the daemon's own survey, `daemon` asks for what it has seen; `reported` is the part
+//! from it, all on `terminal`. `lookout` is the daemon's own survey, `daemon` asks for what it has seen; `reported` is the part
 //! of `rabbitmqctl report`.
 
 mod daemon;
 mod gate;
 mod hosts;
 pub(crate) mod lookout;
-mod paper;
 mod past;
 pub(crate) mod reported;
 mod series;
 mod table;
+mod terminal;
 mod watch;
 mod when;
 
@@ -24,10 +24,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use paper::Style;
 use services::gate::Operation;
 use services::{Kind, Overview, Settings, State};
 use table::Known;
+use terminal::Style;
 
 use crate::config;
 

@@ -6,7 +6,7 @@ use services::State;
 use services::history::{ABSENT, About, Change, UNSEEN};
 
 use super::lookout::ToldHistory;
-use super::paper::{Style, clean, wrapped};
+use super::terminal::{Style, clean, wrapped};
 use super::when;
 
 /// The page.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use services::Settings;
 
-use super::paper::Style;
 use super::table::{self, Known};
+use super::terminal::Style;
 use super::{daemon, hosts, past, when};
 
 /// The survey's deadline.

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use services::history::{About, Standing};
 use services::{Overview, State};
 
-use super::paper::clean;
+use super::terminal::clean;
 
 /// Prometheus' text format. A series occurs once whatever was found: a duplicate breaks a whole scrape.
 pub(super) fn prometheus(overview: &Overview, standing: &[Standing]) -> String {

@@ -1,12 +1,12 @@
 //! The overview for people: a line a service, then what is not as it should be, service by service, and
-//! what to do. `paper` next door lays it out.
+//! what to do. `terminal` next door lays it out.
 
 use std::fmt::Write as _;
 
 use services::history::{About, Standing};
 use services::{Finding, MemberVerdict, Overview, Severity, State, Verdict};
 
-use super::paper::{Style, clean, state_of, wrapped};
+use super::terminal::{Style, clean, state_of, wrapped};
 use super::when;
 
 /// Where a service's summary begins.

@@ -8,8 +8,8 @@ use services::{Overview, Settings, State};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::paper::{self, Style};
 use super::table;
+use super::terminal::{self, Style};
 
 /// Surveys until interrupted; gives the last state.
 pub(super) async fn run(
@@ -53,9 +53,9 @@ fn screen(now: &Overview, changes: &[String], members: bool) -> io::Result<()> {
     let style = Style::of_output(members);
     let mut page = table::page(now, None, style);
     for change in changes {
-        page.push_str(&format!("\n* {}", paper::clean(change)));
+        page.push_str(&format!("\n* {}", terminal::clean(change)));
     }
-    let lines = paper::size().map_or(usize::MAX, |(_, lines)| lines.max(4));
+    let lines = terminal::size().map_or(usize::MAX, |(_, lines)| lines.max(4));
     let mut text = "\x1b[H".to_string();
     let total = page.lines().count();
     let shown = if total >= lines { lines - 2 } else { total };

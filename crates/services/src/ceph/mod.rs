@@ -4,6 +4,16 @@
 //! a whole is like every MON in quorum is asked as the `ceph` tool would, by a client of our own (`wire`):
 //! the tool takes a second to start, hangs without quorum, and is not there on hosts with containers.
 //! `health` weighs Ceph's own health checks, by their codes.
+//!
+//! | room | what |
+//! |---|---|
+//! | `find` | the MONs, MGRs and MDSs of a host, and the MONs that these know of |
+//! | `config` | what `ceph.conf` says of one daemon |
+//! | `socket` | asks a daemon on its admin socket |
+//! | `wire` | a small client of a MON, reading only |
+//! | `facts` | what a daemon says, and a MON of its cluster |
+//! | `judge` | the rules: MONs, MGRs, ranks of CephFS |
+//! | `health` | what Ceph's own health checks weigh |
 
 mod config;
 mod facts;

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::Facts;
+use super::backend::{Backend, backends, listed, named};
 use super::facts::{Part, Row};
 use super::names::{called, service};
-use super::picture::{Backend, backends, listed, named};
 use crate::answer::Answer;
 use crate::place::Place;
 use crate::service::{Context, Judgement, Member};

@@ -1,15 +1,21 @@
 //! HAProxy: all APIs, the database and the consoles are reached through it. Its backends are judged by
 //! what each is built for: a Redis has one usable server by design, a Galera only `backup` ones.
 //!
-//! `config` reads its configuration, `facts` what its stats socket says, `page` asks the page with
-//! statistics where the socket is not ours to open.
+//! | room | what |
+//! |---|---|
+//! | `config` | its configuration |
+//! | `facts` | what its stats socket says |
+//! | `page` | asks the page with statistics where the socket is not ours to open |
+//! | `names` | which service stands behind a backend |
+//! | `backend` | one backend: which servers are usable |
+//! | `judge` | the rules |
 
+mod backend;
 mod config;
 mod facts;
 mod judge;
 mod names;
 mod page;
-mod picture;
 #[cfg(test)]
 mod tests;
 

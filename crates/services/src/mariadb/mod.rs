@@ -1,7 +1,12 @@
 //! MariaDB, alone or as a Galera cluster: all that OpenStack knows is in it.
 //!
-//! Next door: `options` reads its configuration, `find` the members of a host, `sql` asks, `facts`
-//! reads the answers and what a stopped node left on its disk, `judge` compares all members.
+//! | room | what |
+//! |---|---|
+//! | `find` | the servers and arbitrators of a host, and whom their configuration names |
+//! | `options` | option files and command lines |
+//! | `sql` | asks a server |
+//! | `facts` | what a server answers, and what a stopped one left on its disk |
+//! | `judge` | compares all members |
 
 mod facts;
 mod find;

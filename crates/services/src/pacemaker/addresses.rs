@@ -1,4 +1,4 @@
-//! Addresses that move with their resources: where they really are. Pacemaker's picture is what its
+//! Addresses that move with their resources: where they really are. Pacemaker's status is what its
 //! monitors said; the hosts know better.
 
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ fn addresses<'a>(best: Seen<'a>) -> impl Iterator<Item = &'a Address> {
 
 /// Where Pacemaker has a resource active.
 fn active<'a>(best: Seen<'a>, resource: &str) -> Vec<&'a str> {
-    let all = best.facts.picture.resources.iter().filter(|one| one.id == resource);
+    let all = best.facts.status.resources.iter().filter(|one| one.id == resource);
     all.flat_map(|one| &one.nodes).map(String::as_str).collect()
 }
 
@@ -77,7 +77,7 @@ pub(super) fn twice(cluster: &Cluster<'_>, best: Seen<'_>) -> Vec<Said> {
 }
 
 fn active_there(facts: &Facts, address: &Address, node: &str) -> bool {
-    let mut all = facts.picture.resources.iter().filter(|one| one.id == address.resource);
+    let mut all = facts.status.resources.iter().filter(|one| one.id == address.resource);
     all.any(|one| one.nodes.iter().any(|name| name == node))
 }
 
@@ -91,7 +91,7 @@ pub(super) fn nowhere(cluster: &Cluster<'_>, best: Seen<'_>) -> Vec<Finding> {
         let there = cluster.member_of(node).filter(|member| matches!(member.answer, Answer::Got { .. }));
         let moving = best
             .facts
-            .picture
+            .status
             .resources
             .iter()
             .any(|one| one.id == address.resource && !one.pending.is_empty());

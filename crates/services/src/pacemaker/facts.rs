@@ -1,4 +1,4 @@
-//! What one member says: its picture of the cluster, what the configuration demands, and what corosync
+//! What one member says: its status of the cluster, what the configuration demands, and what corosync
 //! below it sees.
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Facts {
     /// The cluster as it sees it.
-    pub picture: Picture,
+    #[serde(alias = "picture")]
+    pub status: ClusterStatus,
     /// What the configuration demands, if that could be read.
     pub configured: Option<Configured>,
     /// The layer below.
@@ -18,7 +19,7 @@ pub struct Facts {
 /// The cluster as one member sees it (crm_mon).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Picture {
+pub struct ClusterStatus {
     /// Who decides, if anybody does.
     pub dc: Option<String>,
     /// The version of the DC.

@@ -2,7 +2,7 @@
 //! not well, and is then told with the resource (`resources`); it bars a host if the resource is not
 //! started there again; else it is stale: all is well, and every overview stays red.
 
-use super::facts::{Failure, Picture, Resource, Whole};
+use super::facts::{ClusterStatus, Failure, Resource, Whole};
 use super::judge::Seen;
 use super::mon::NOT_INSTALLED;
 use super::resources::{alive, host_of, is_well};
@@ -10,27 +10,27 @@ use crate::verdict::{Finding, Severity};
 
 /// The failures that do not stand.
 pub(super) fn about(best: Seen<'_>, now: u64) -> Vec<Finding> {
-    let picture = &best.facts.picture;
+    let status = &best.facts.status;
     let mut told: Vec<(&str, &str)> = Vec::new();
     let mut findings = Vec::new();
-    for failure in &picture.failures {
+    for failure in &status.failures {
         let of = (failure.resource.as_str(), failure.node.as_str());
-        if stands(picture, failure) || told.contains(&of) {
+        if stands(status, failure) || told.contains(&of) {
             continue;
         }
         told.push(of);
         let latest = latest(
             best,
-            picture.failures.iter().filter(|one| (one.resource.as_str(), one.node.as_str()) == of),
+            status.failures.iter().filter(|one| (one.resource.as_str(), one.node.as_str()) == of),
         );
         let Some(what) = latest.map(|latest| words(best, latest, now)) else { continue };
         let (resource, node) = of;
-        let state = state(picture, resource);
-        let next = cleanup(picture, resource, node);
-        findings.push(if is_barred(picture, failure) {
+        let state = state(status, resource);
+        let next = cleanup(status, resource, node);
+        findings.push(if is_barred(status, failure) {
             let cause = format!(
                 "{resource} is not started on {} again, and {state}: {what}, as often as it may",
-                place(picture, node)
+                place(status, node)
             );
             Finding::new("pacemaker-barred", Severity::Degraded, resource, cause)
                 .next(format!("see why, then {next}"))
@@ -44,10 +44,11 @@ pub(super) fn about(best: Seen<'_>, now: u64) -> Vec<Finding> {
 
 /// What a resource's failures that stand say of why, latest first: for a finding on the resource.
 pub(super) fn why(best: Seen<'_>, is_of: impl Fn(&Resource) -> bool, now: u64) -> Option<String> {
-    let picture = &best.facts.picture;
-    let standing = picture.failures.iter().filter(|failure| stands(picture, failure)).filter(|failure| {
-        picture.resources.iter().any(|one| one.id == base(&failure.resource) && is_of(one))
-    });
+    let status = &best.facts.status;
+    let standing =
+        status.failures.iter().filter(|failure| stands(status, failure)).filter(|failure| {
+            status.resources.iter().any(|one| one.id == base(&failure.resource) && is_of(one))
+        });
     latest(best, standing).map(|failure| words(best, failure, now))
 }
 
@@ -59,45 +60,45 @@ pub(super) fn base(resource: &str) -> &str {
     }
 }
 
-fn instances<'a>(picture: &'a Picture, resource: &'a str) -> impl Iterator<Item = &'a Resource> {
-    picture.resources.iter().filter(move |one| one.id == resource || one.id == base(resource))
+fn instances<'a>(status: &'a ClusterStatus, resource: &'a str) -> impl Iterator<Item = &'a Resource> {
+    status.resources.iter().filter(move |one| one.id == resource || one.id == base(resource))
 }
 
 /// Whether a failure's resource still is not well because of it.
-fn stands(picture: &Picture, failure: &Failure) -> bool {
+fn stands(status: &ClusterStatus, failure: &Failure) -> bool {
     let at = |one: &Resource| one.nodes.contains(&failure.node);
-    let node = picture.nodes.iter().find(|node| node.name == failure.node);
+    let node = status.nodes.iter().find(|node| node.name == failure.node);
     let could_run = node.is_none_or(|node| node.online && !node.standby);
     let all: Vec<&Resource> =
-        instances(picture, &failure.resource).filter(|one| !one.orphaned && !one.disabled).collect();
+        instances(status, &failure.resource).filter(|one| !one.orphaned && !one.disabled).collect();
     if all.iter().any(|one| (one.failed || one.blocked) && (at(one) || one.nodes.is_empty())) {
         return true;
     }
     match all.first() {
         None => false,
-        Some(one) if one.whole == Whole::Single => !all.iter().any(|one| is_well(picture, one)),
+        Some(one) if one.whole == Whole::Single => !all.iter().any(|one| is_well(status, one)),
         // The container of a bundle's replica has a name of its own and may run anywhere.
-        Some(one) if one.whole == Whole::Bundle && all.len() == 1 => !is_well(picture, one),
-        Some(_) => could_run && !all.iter().any(|one| at(one) && is_well(picture, one)),
+        Some(one) if one.whole == Whole::Bundle && all.len() == 1 => !is_well(status, one),
+        Some(_) => could_run && !all.iter().any(|one| at(one) && is_well(status, one)),
     }
 }
 
-fn is_barred(picture: &Picture, failure: &Failure) -> bool {
-    let elsewhere = !instances(picture, &failure.resource).any(|one| one.nodes.contains(&failure.node));
-    let barred = picture.barred.iter().any(|(resource, node)| {
+fn is_barred(status: &ClusterStatus, failure: &Failure) -> bool {
+    let elsewhere = !instances(status, &failure.resource).any(|one| one.nodes.contains(&failure.node));
+    let barred = status.barred.iter().any(|(resource, node)| {
         (*resource == failure.resource || base(resource) == base(&failure.resource)) && *node == failure.node
     });
     elsewhere && (barred || failure.code == NOT_INSTALLED)
 }
 
 /// "is Started on controller-1".
-fn state(picture: &Picture, resource: &str) -> String {
-    let all: Vec<&Resource> = instances(picture, resource).collect();
+fn state(status: &ClusterStatus, resource: &str) -> String {
+    let all: Vec<&Resource> = instances(status, resource).collect();
     let at: Vec<String> = all
         .iter()
-        .filter(|one| is_well(picture, one))
-        .flat_map(|one| one.nodes.iter().filter(|node| alive(picture, node)))
-        .map(|node| host_of(picture, node).to_string())
+        .filter(|one| is_well(status, one))
+        .flat_map(|one| one.nodes.iter().filter(|node| alive(status, node)))
+        .map(|node| host_of(status, node).to_string())
         .collect();
     match (all.first(), at.as_slice()) {
         (None, _) => "the resource is gone".to_string(),
@@ -108,8 +109,8 @@ fn state(picture: &Picture, resource: &str) -> String {
 }
 
 /// The command that forgets a failure.
-fn cleanup(picture: &Picture, resource: &str, node: &str) -> String {
-    let of = instances(picture, resource).next();
+fn cleanup(status: &ClusterStatus, resource: &str, node: &str) -> String {
+    let of = instances(status, resource).next();
     match of {
         Some(one) if one.whole == Whole::Bundle => format!("pcs resource cleanup {}", one.of),
         Some(one) => format!("{} node={node}", forget(one)),
@@ -124,8 +125,8 @@ pub(super) fn forget(one: &Resource) -> String {
 }
 
 /// A node as people look for it: a bundle's guest with its host.
-fn place(picture: &Picture, node: &str) -> String {
-    match host_of(picture, node) {
+fn place(status: &ClusterStatus, node: &str) -> String {
+    match host_of(status, node) {
         host if host == node => node.to_string(),
         host => format!("{host} ({node})"),
     }
@@ -152,7 +153,7 @@ fn words(best: Seen<'_>, failure: &Failure, now: u64) -> String {
         None => format!("at {}", failure.when),
     };
     let reason = if failure.reason.is_empty() { String::new() } else { format!(": {}", failure.reason) };
-    let place = place(&best.facts.picture, &failure.node);
+    let place = place(&best.facts.status, &failure.node);
     format!("{} of {} on {place} failed {when} ({}{reason})", failure.task, failure.resource, failure.status)
 }
 

@@ -12,14 +12,14 @@ use crate::verdict::{Finding, Severity};
 const DEVICE: &str = "stonith:";
 
 /// Fencing that is switched off. It harms nothing until a host is lost; then what that host ran may run
-/// twice, and no picture shows it.
+/// twice, and no status shows it.
 pub(super) fn switched_off(cluster: &Cluster<'_>, best: Seen<'_>) -> Option<Finding> {
-    let picture = &best.facts.picture;
-    if picture.fencing || voters(picture).count() < 2 {
+    let status = &best.facts.status;
+    if status.fencing || voters(status).count() < 2 {
         return None;
     }
     // A lost host that we reach is told of by itself: it stops, or its addresses are seen.
-    let lost: Vec<&str> = voters(picture)
+    let lost: Vec<&str> = voters(status)
         .filter(|node| !node.online && !members::has_left(best, node))
         .filter(|node| {
             let asked = cluster.member_of(&node.name);
@@ -27,10 +27,10 @@ pub(super) fn switched_off(cluster: &Cluster<'_>, best: Seen<'_>) -> Option<Find
         })
         .map(|node| node.name.as_str())
         .collect();
-    let two_of_two = voters(picture).count() == 2;
+    let two_of_two = voters(status).count() == 2;
     let (severity, more) = match lost.as_slice() {
         // Seen from there all others are lost.
-        _ if !picture.quorum => (Severity::Notice, String::new()),
+        _ if !status.quorum => (Severity::Notice, String::new()),
         [] if two_of_two => {
             (Severity::Degraded, "; when the two lose sight of each other, both run everything".to_string())
         }
@@ -49,30 +49,30 @@ pub(super) fn switched_off(cluster: &Cluster<'_>, best: Seen<'_>) -> Option<Find
 
 /// Fencing that is on and does not work.
 pub(super) fn about(best: Seen<'_>) -> Vec<Finding> {
-    let picture = &best.facts.picture;
+    let status = &best.facts.status;
     let mut findings = Vec::new();
     let configured = best.facts.configured.as_ref();
-    let devices = picture.resources.iter().any(|one| one.agent.starts_with(DEVICE))
+    let devices = status.resources.iter().any(|one| one.agent.starts_with(DEVICE))
         || configured.is_some_and(|all| !all.fence_devices.is_empty() || all.watchdog);
-    if picture.fencing && !devices {
+    if status.fencing && !devices {
         let cause = "fencing is on and there is no fence device: nothing new is started, and nothing of a lost host is taken over";
         findings.push(
             Finding::new("pacemaker-no-fence-device", Severity::Degraded, "", cause)
                 .next("pcs stonith create for each host"),
         );
     }
-    let targets: BTreeSet<&str> = picture.fencings.iter().map(|one| one.target.as_str()).collect();
+    let targets: BTreeSet<&str> = status.fencings.iter().map(|one| one.target.as_str()).collect();
     findings.extend(targets.into_iter().filter_map(|target| fenced(best, target)));
     findings
 }
 
 /// What became of fencing one host. The latest stands first.
 fn fenced(best: Seen<'_>, target: &str) -> Option<Finding> {
-    let all: Vec<&Fencing> = best.facts.picture.fencings.iter().filter(|one| one.target == target).collect();
+    let all: Vec<&Fencing> = best.facts.status.fencings.iter().filter(|one| one.target == target).collect();
     let failed: Vec<&&Fencing> = all.iter().filter(|one| one.status == "failed").collect();
     let last = all.iter().find(|one| one.status != "pending");
     let pending = all.iter().any(|one| one.status == "pending");
-    let node = voters(&best.facts.picture).find(|node| node.name == target);
+    let node = voters(&best.facts.status).find(|node| node.name == target);
     let why = failed
         .first()
         .filter(|one| !one.reason.is_empty())

@@ -1,10 +1,10 @@
-//! The rules for Pacemaker: which picture to go by, and what is said of the cluster as a whole.
+//! The rules for Pacemaker: which status to go by, and what is said of the cluster as a whole.
 //!
 //! The details are next door: `members` (who is there), `fencing`, `addresses`, `resources`, `failures`.
 
 use std::collections::BTreeSet;
 
-use super::facts::{Facts, Node, Picture};
+use super::facts::{ClusterStatus, Facts, Node};
 use super::{addresses, failures, fencing, members, resources};
 use crate::service::{Context, Judgement, Member};
 use crate::verdict::{Finding, Risk, State};
@@ -33,12 +33,12 @@ impl<'a> Cluster<'a> {
             .filter_map(|(index, member)| Some(Seen { index: *index, member, facts: member.answer.facts()? }))
     }
 
-    /// The picture to go by: of a side with quorum, of the largest, of a member whose corosync answers.
+    /// The status to go by: of a side with quorum, of the largest, of a member whose corosync answers.
     pub(super) fn best(&self) -> Option<Seen<'a>> {
         let worth = |seen: &Seen<'_>| {
-            let picture = &seen.facts.picture;
+            let status = &seen.facts.status;
             let knows = seen.facts.configured.is_some();
-            (!seen.facts.corosync.silent, picture.quorum, picture.dc.is_some(), online(picture).len(), knows)
+            (!seen.facts.corosync.silent, status.quorum, status.dc.is_some(), online(status).len(), knows)
         };
         // Of equals the first.
         self.seen().reduce(|best, seen| if worth(&seen) > worth(&best) { seen } else { best })
@@ -54,7 +54,7 @@ impl<'a> Cluster<'a> {
 pub(super) fn node_of(member: &Member<Facts>) -> &str {
     let by_id = member.answer.facts().and_then(|facts| {
         let own = &facts.corosync.votes.as_ref()?.own;
-        facts.picture.nodes.iter().find(|node| node.id == *own && node.kind == "member")
+        facts.status.nodes.iter().find(|node| node.id == *own && node.kind == "member")
     });
     match by_id {
         Some(node) => &node.name,
@@ -63,13 +63,13 @@ pub(super) fn node_of(member: &Member<Facts>) -> &str {
 }
 
 /// The nodes that vote.
-pub(super) fn voters(picture: &Picture) -> impl Iterator<Item = &Node> {
-    picture.nodes.iter().filter(|node| node.kind == "member")
+pub(super) fn voters(status: &ClusterStatus) -> impl Iterator<Item = &Node> {
+    status.nodes.iter().filter(|node| node.kind == "member")
 }
 
 /// The names of the voting nodes that are online.
-pub(super) fn online(picture: &Picture) -> BTreeSet<&str> {
-    voters(picture).filter(|node| node.online && !node.pending).map(|node| node.name.as_str()).collect()
+pub(super) fn online(status: &ClusterStatus) -> BTreeSet<&str> {
+    voters(status).filter(|node| node.online && !node.pending).map(|node| node.name.as_str()).collect()
 }
 
 /// "a", "a and b", "a, b and c".
@@ -94,7 +94,7 @@ pub(super) fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
     for (index, member) in members.iter().enumerate() {
         let own = said.iter().filter(|(of, _)| *of == Some(index)).map(|(_, finding)| finding.severity);
         let state = member.state(own);
-        let idle = member.answer.facts().is_some_and(|facts| !facts.picture.quorum);
+        let idle = member.answer.facts().is_some_and(|facts| !facts.status.quorum);
         let state = if idle { State::Failed } else { state };
         judged.members.push(member.verdict(state, members::role(member)));
     }
@@ -112,7 +112,7 @@ fn findings(cluster: &Cluster<'_>, context: &Context) -> Vec<Said> {
     said.extend(members::corosync(cluster, best));
     said.extend(fencing::switched_off(cluster, best).map(|finding| (None, finding)));
     said.extend(addresses::twice(cluster, best));
-    if !best.facts.picture.quorum {
+    if !best.facts.status.quorum {
         // All is stopped, or about to be; what follows from that would only hide it.
         return said;
     }
@@ -133,7 +133,7 @@ fn clusters(members: &[Member<Facts>]) -> Vec<Cluster<'_>> {
     let mut found: Vec<(BTreeSet<&str>, Cluster<'_>)> = Vec::new();
     for (index, member) in members.iter().enumerate() {
         let Some(facts) = member.answer.facts() else { continue };
-        let names: BTreeSet<&str> = voters(&facts.picture).map(|node| node.name.as_str()).collect();
+        let names: BTreeSet<&str> = voters(&facts.status).map(|node| node.name.as_str()).collect();
         match found.iter_mut().find(|(known, _)| !known.is_disjoint(&names)) {
             Some((known, cluster)) => {
                 known.extend(names);
@@ -164,31 +164,31 @@ fn summary(cluster: &Cluster<'_>) -> String {
             count => format!("none of the {count} hosts that should run it shows the cluster"),
         };
     };
-    let picture = &best.facts.picture;
-    let dc = picture.dc.as_ref().map_or_else(|| "no DC".to_string(), |dc| format!("DC {dc}"));
-    let quorum = if picture.quorum { "with quorum" } else { "without quorum" };
-    let running = picture.resources.iter().filter(|one| !one.nodes.is_empty() && !one.orphaned).count();
+    let status = &best.facts.status;
+    let dc = status.dc.as_ref().map_or_else(|| "no DC".to_string(), |dc| format!("DC {dc}"));
+    let quorum = if status.quorum { "with quorum" } else { "without quorum" };
+    let running = status.resources.iter().filter(|one| !one.nodes.is_empty() && !one.orphaned).count();
     format!(
         "{dc}, {quorum}, {} of {} hosts online, {running} resources run",
-        online(picture).len(),
-        voters(picture).count()
+        online(status).len(),
+        voters(status).count()
     )
 }
 
 /// How many more hosts may be lost.
 fn risk(cluster: &Cluster<'_>) -> Risk {
     let Some(best) = cluster.best() else { return Risk::default() };
-    let picture = &best.facts.picture;
-    let here = online(picture).len() as u64;
-    let all = voters(picture).count() as u64;
+    let status = &best.facts.status;
+    let here = online(status).len() as u64;
+    let all = voters(status).count() as u64;
     let votes = best.facts.corosync.votes.as_ref();
     let (left, needed) = votes.map_or((here, all / 2 + 1), |votes| (votes.total, votes.needed));
     let has = |flag: &str| votes.is_some_and(|votes| votes.flags.iter().any(|one| one == flag));
     let mut risk = match left.checked_sub(needed) {
-        _ if !picture.quorum && picture.no_quorum_policy == "ignore" => {
+        _ if !status.quorum && status.no_quorum_policy == "ignore" => {
             Risk::carried("nothing stops two sides from running the same resources")
         }
-        None if !picture.quorum => {
+        None if !status.quorum => {
             Risk::carried(format!("nothing runs until {needed} votes are together again"))
         }
         _ if all <= 1 => Risk::stops("one failure stops everything: the cluster has a single host"),
@@ -203,7 +203,7 @@ fn risk(cluster: &Cluster<'_>) -> Risk {
             Risk::carried(format!("{spare} more hosts may be lost, the next one stops all resources"))
         }
     };
-    if picture.quorum && all > 1 && !picture.fencing {
+    if status.quorum && all > 1 && !status.fencing {
         risk.words.push_str("; with fencing off a lost host may keep what it has");
     }
     risk

@@ -18,15 +18,15 @@ pub(super) fn index_of(cluster: &Cluster<'_>, node: &str) -> Option<usize> {
 pub(super) fn role(member: &Member<Facts>) -> String {
     let Some(facts) = member.answer.facts() else { return String::new() };
     let name = node_of(member);
-    let own = facts.picture.nodes.iter().find(|node| node.name == name);
+    let own = facts.status.nodes.iter().find(|node| node.name == name);
     let mut words = vec![match own {
-        _ if facts.picture.dc.as_deref() == Some(name) => "DC",
+        _ if facts.status.dc.as_deref() == Some(name) => "DC",
         Some(node) if node.kind == "remote" => "remote",
         Some(node) if node.pending => "joining",
         Some(node) if node.online => "online",
         _ => "offline",
     }];
-    words.extend((!facts.picture.quorum).then_some("without quorum"));
+    words.extend((!facts.status.quorum).then_some("without quorum"));
     words.extend(own.filter(|node| node.standby || node.standby_on_fail).map(|_| "standby"));
     words.extend(own.filter(|node| node.maintenance).map(|_| "maintenance"));
     words.join(", ")
@@ -70,7 +70,7 @@ pub(super) fn without_answer(cluster: &Cluster<'_>) -> Vec<Said> {
 
 /// What the cluster says of a node that says nothing.
 fn seen_by(best: Seen<'_>, name: &str) -> String {
-    let Some(node) = best.facts.picture.nodes.iter().find(|node| node.name == name) else {
+    let Some(node) = best.facts.status.nodes.iter().find(|node| node.name == name) else {
         return String::new();
     };
     let state = match node {
@@ -83,7 +83,7 @@ fn seen_by(best: Seen<'_>, name: &str) -> String {
 
 /// How a node went that is offline.
 fn how_lost(best: Seen<'_>, node: &Node) -> &'static str {
-    let fenced = best.facts.picture.fencings.iter().find(|one| one.target == node.name);
+    let fenced = best.facts.status.fencings.iter().find(|one| one.target == node.name);
     match fenced {
         Some(one) if one.status == "success" && one.action != "on" => "it was fenced",
         _ if has_left(best, node) => "it has taken leave",
@@ -131,8 +131,8 @@ impl Side<'_> {
 fn sides<'a>(cluster: &Cluster<'a>) -> Vec<Side<'a>> {
     let mut sides: Vec<Side<'a>> = Vec::new();
     for seen in cluster.seen().filter(|seen| !seen.facts.corosync.silent) {
-        let picture = &seen.facts.picture;
-        let (online, dc, quorum) = (online(picture), picture.dc.as_deref(), picture.quorum);
+        let status = &seen.facts.status;
+        let (online, dc, quorum) = (online(status), status.dc.as_deref(), status.quorum);
         match sides.iter_mut().find(|side| side.online == online && side.dc == dc && side.quorum == quorum) {
             Some(side) => side.members.push(seen),
             None => sides.push(Side { online, dc, quorum, members: vec![seen] }),
@@ -143,11 +143,11 @@ fn sides<'a>(cluster: &Cluster<'a>) -> Vec<Side<'a>> {
 
 /// Whether anybody has quorum.
 pub(super) fn quorum(cluster: &Cluster<'_>, best: Seen<'_>) -> Option<Finding> {
-    let picture = &best.facts.picture;
-    if picture.quorum {
+    let status = &best.facts.status;
+    if status.quorum {
         let cause =
             "Pacemaker has quorum and no DC: nothing is started, moved or recovered until one is elected";
-        return picture.dc.is_none().then(|| {
+        return status.dc.is_none().then(|| {
             Finding::new("pacemaker-no-dc", Severity::Degraded, "", cause)
                 .next("crm_mon -1; if it stays, journalctl -u pacemaker on each host")
         });
@@ -161,7 +161,7 @@ pub(super) fn quorum(cluster: &Cluster<'_>, best: Seen<'_>) -> Option<Finding> {
         let waits = if waits { "; after a start it waits to see all hosts (wait_for_all)" } else { "" };
         format!(", {} of {} votes where {} are needed{waits}", votes.total, votes.expected, votes.needed)
     });
-    let policy = match picture.no_quorum_policy.as_str() {
+    let policy = match status.no_quorum_policy.as_str() {
         "ignore" => "everything goes on all the same (no-quorum-policy=ignore), on the other side too",
         "freeze" => "what runs goes on, nothing is started or moved (no-quorum-policy=freeze)",
         "suicide" | "fence" => "the hosts without quorum are fenced (no-quorum-policy)",
@@ -170,7 +170,7 @@ pub(super) fn quorum(cluster: &Cluster<'_>, best: Seen<'_>) -> Option<Finding> {
     };
     // Those that it does not see may be well among themselves, if nobody asked them.
     let away: Vec<&Node> =
-        voters(picture).filter(|node| !online(picture).contains(node.name.as_str())).collect();
+        voters(status).filter(|node| !online(status).contains(node.name.as_str())).collect();
     let unasked: Vec<&str> =
         away.iter().map(|node| node.name.as_str()).filter(|name| cluster.member_of(name).is_none()).collect();
     let others = match unasked.as_slice() {
@@ -233,7 +233,7 @@ pub(super) fn corosync(cluster: &Cluster<'_>, best: Seen<'_>) -> Vec<Said> {
     for seen in cluster.seen() {
         let host = node_of(seen.member);
         if seen.facts.corosync.silent {
-            let others = match voters(&best.facts.picture).find(|node| node.name == host) {
+            let others = match voters(&best.facts.status).find(|node| node.name == host) {
                 Some(node) if best.index != seen.index && !node.online => {
                     format!("; {} sees it offline", node_of(best.member))
                 }
@@ -246,9 +246,9 @@ pub(super) fn corosync(cluster: &Cluster<'_>, best: Seen<'_>) -> Vec<Said> {
             let finding = Finding::new("pacemaker-corosync-silent", severity, host, cause);
             said.push((Some(seen.index), finding.next(format!("on {host}: systemctl status corosync"))));
         }
-        let here = online(&seen.facts.picture);
+        let here = online(&seen.facts.status);
         for fault in &seen.facts.corosync.faults {
-            let peer = voters(&seen.facts.picture).find(|node| node.id == fault.node);
+            let peer = voters(&seen.facts.status).find(|node| node.id == fault.node);
             // No link leads to a host that is off.
             if peer.is_some_and(|node| !here.contains(node.name.as_str()))
                 || (peer.is_none() && !fault.node.is_empty())
@@ -269,12 +269,12 @@ pub(super) fn corosync(cluster: &Cluster<'_>, best: Seen<'_>) -> Vec<Said> {
 
 /// Hosts that are not as they should be, and nobody said so on purpose.
 pub(super) fn nodes(cluster: &Cluster<'_>, best: Seen<'_>, context: &Context) -> Vec<Finding> {
-    let picture = &best.facts.picture;
+    let status = &best.facts.status;
     let mut findings = Vec::new();
-    for node in picture.nodes.iter().filter(|node| node.kind != "guest") {
+    for node in status.nodes.iter().filter(|node| node.kind != "guest") {
         let name = &node.name;
         let asked = cluster.member_of(name);
-        let refused = picture.fencings.iter().any(|one| one.target == *name && one.status == "failed");
+        let refused = status.fencings.iter().any(|one| one.target == *name && one.status == "failed");
         if node.unclean && !refused {
             let cause = format!(
                 "{name} is unclean: it may still run what it ran, and nothing of that is started elsewhere until it is fenced"
@@ -313,10 +313,10 @@ pub(super) fn nodes(cluster: &Cluster<'_>, best: Seen<'_>, context: &Context) ->
     }
     // "<3.15.1" is told of an old host, and of one that has lost its attributes after a partition.
     let is_known = |node: &&Node| !node.feature_set.is_empty() && !node.feature_set.starts_with('<');
-    let there = || voters(picture).filter(|node| node.online);
+    let there = || voters(status).filter(|node| node.online);
     let sets: BTreeSet<&str> = there().filter(is_known).map(|node| node.feature_set.as_str()).collect();
-    if sets.len() > 1 || picture.mixed_versions && there().all(|node| is_known(&node)) {
-        let each: Vec<String> = voters(picture)
+    if sets.len() > 1 || status.mixed_versions && there().all(|node| is_known(&node)) {
+        let each: Vec<String> = voters(status)
             .map(|node| format!("{} {}", node.name, node.feature_set).trim().to_string())
             .collect();
         let cause =
@@ -330,9 +330,9 @@ pub(super) fn nodes(cluster: &Cluster<'_>, best: Seen<'_>, context: &Context) ->
 
 /// What an operator wanted of hosts, or of all.
 pub(super) fn intended(best: Seen<'_>) -> Vec<Finding> {
-    let picture = &best.facts.picture;
+    let status = &best.facts.status;
     let mut findings = Vec::new();
-    if picture.maintenance {
+    if status.maintenance {
         let cause = "the whole cluster is in maintenance: nothing is watched, and what fails stays down";
         findings.push(
             Finding::new("pacemaker-maintenance", Severity::Degraded, "", cause)
@@ -340,7 +340,7 @@ pub(super) fn intended(best: Seen<'_>) -> Vec<Finding> {
                 .intended(),
         );
     }
-    if picture.stop_all {
+    if status.stop_all {
         let cause = "all resources are to be stopped (stop-all-resources=true)";
         findings.push(
             Finding::new("pacemaker-stop-all", Severity::Failed, "", cause)
@@ -348,7 +348,7 @@ pub(super) fn intended(best: Seen<'_>) -> Vec<Finding> {
                 .intended(),
         );
     }
-    if picture.no_quorum_policy == "ignore" && voters(picture).count() > 2 {
+    if status.no_quorum_policy == "ignore" && voters(status).count() > 2 {
         let cause =
             "no-quorum-policy is ignore: hosts that are cut off go on, and both sides run the same resources";
         findings.push(
@@ -356,9 +356,9 @@ pub(super) fn intended(best: Seen<'_>) -> Vec<Finding> {
                 .next("pcs property set no-quorum-policy=stop"),
         );
     }
-    for node in picture.nodes.iter().filter(|node| node.kind != "guest") {
+    for node in status.nodes.iter().filter(|node| node.kind != "guest") {
         let name = &node.name;
-        if node.maintenance && !picture.maintenance {
+        if node.maintenance && !status.maintenance {
             let cause = format!(
                 "{name} is in maintenance: what runs there is not watched, and what fails stays down"
             );

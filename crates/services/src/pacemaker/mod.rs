@@ -1,8 +1,20 @@
 //! Pacemaker on corosync: what decides which host runs what.
 //!
-//! Each member is asked for its own picture, since each part of a split cluster has one of its own, with a
+//! Each member is asked for its own status, since each part of a split cluster has one of its own, with a
 //! coordinator (DC) of its own. `mon`, `cib` and `corosync` read what the programs print, `find` names the
-//! members; `judge` picks the picture to go by and compares the others with it.
+//! members; `judge` picks the status to go by and compares the others with it.
+//!
+//! | room | what |
+//! |---|---|
+//! | `find` | the hosts that are members |
+//! | `mon`, `cib`, `corosync`, `xml` | what the programs print |
+//! | `facts` | what one member says |
+//! | `judge` | which status to go by, and what is said of the cluster as a whole |
+//! | `members` | who is there, and who sees whom |
+//! | `resources` | what runs, and whether enough of it does |
+//! | `addresses` | where the addresses really are |
+//! | `failures` | failed actions that still stand |
+//! | `fencing` | whether lost hosts are switched off |
 
 mod addresses;
 mod cib;
@@ -34,7 +46,7 @@ const PROGRAM: &str = "crm_mon";
 /// The readers of outside bytes here, see `fuzzing`.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) const PARSERS: &[crate::fuzzing::Parser] = &[
-    ("pacemaker: crm_mon", |bytes| drop(mon::picture(&crate::fuzzing::text(bytes), "", Some(0)))),
+    ("pacemaker: crm_mon", |bytes| drop(mon::status(&crate::fuzzing::text(bytes), "", Some(0)))),
     ("pacemaker: cib", |bytes| drop(cib::configured(&crate::fuzzing::text(bytes)))),
     ("pacemaker: corosync", |bytes| {
         let text = crate::fuzzing::text(bytes);
@@ -57,14 +69,14 @@ impl Service for Pacemaker {
     }
 
     async fn probe(_: &Target, ask: &Ask) -> Result<Facts, Trouble> {
-        // Nothing beside the picture is worth losing it for.
+        // Nothing beside the status is worth losing it for.
         let share = ask.remaining() * 3 / 4;
-        // The picture comes last: it is what is told to be waited for, if it does not come.
-        let (votes, links, cib, picture) = tokio::join!(
+        // The status comes last: it is what is told to be waited for, if it does not come.
+        let (votes, links, cib, status) = tokio::join!(
             tokio::time::timeout(share, ask.run("corosync-quorumtool", &["-s"])),
             tokio::time::timeout(share, ask.run("corosync-cfgtool", &["-s"])),
             tokio::time::timeout(share, ask.run("cibadmin", &["-Q"])),
-            picture(ask),
+            status(ask),
         );
         let silent = votes.is_err() || links.is_err();
         let corosync = facts::Corosync {
@@ -76,9 +88,9 @@ impl Service for Pacemaker {
                 .map(|said| corosync::faults(&text(&said.stdout)))
                 .unwrap_or_default(),
         };
-        let picture = picture.map_err(|trouble| below(trouble, &corosync))?;
+        let status = status.map_err(|trouble| below(trouble, &corosync))?;
         let configured = cib.ok().and_then(|said| cib::configured(&text(&said.ok()?.stdout)));
-        Ok(Facts { picture, configured, corosync })
+        Ok(Facts { status, configured, corosync })
     }
 
     fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
@@ -87,8 +99,8 @@ impl Service for Pacemaker {
 }
 
 /// Asks crm_mon, and one of before 2.0.3 by its old name for XML.
-async fn picture(ask: &Ask) -> Result<facts::Picture, Trouble> {
-    let read = |said: &Output| mon::picture(&text(&said.stdout), &text(&said.stderr), said.status.code());
+async fn status(ask: &Ask) -> Result<facts::ClusterStatus, Trouble> {
+    let read = |said: &Output| mon::status(&text(&said.stdout), &text(&said.stderr), said.status.code());
     let said = ask.run(PROGRAM, &["-1", "--output-as=xml"]).await?;
     if mon::is_old(&text(&said.stdout), &text(&said.stderr)) {
         return read(&ask.run(PROGRAM, &["-1", "--as-xml"]).await?);

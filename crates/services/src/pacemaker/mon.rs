@@ -1,7 +1,7 @@
-//! crm_mon's XML: the picture. Versions since 1.1 write nearly the same; what got new names is read by
+//! crm_mon's XML: the status. Versions since 1.1 write nearly the same; what got new names is read by
 //! either.
 
-use super::facts::{Failure, Fencing, Node, Picture, Resource, Role, Whole};
+use super::facts::{ClusterStatus, Failure, Fencing, Node, Resource, Role, Whole};
 use super::xml::{self, Element};
 use crate::answer::Trouble;
 
@@ -16,8 +16,8 @@ const REMEDY: &str = "run aileron as root or as a user of the group haclient";
 /// Reads what crm_mon printed.
 ///
 /// # Errors
-/// When it could not ask: nothing runs there, it was not let in; or when it is no picture.
-pub(super) fn picture(stdout: &str, stderr: &str, code: Option<i32>) -> Result<Picture, Trouble> {
+/// When it could not ask: nothing runs there, it was not let in; or when it is no status.
+pub(super) fn status(stdout: &str, stderr: &str, code: Option<i32>) -> Result<ClusterStatus, Trouble> {
     let code = code.map(|code| code.to_string()).unwrap_or_default();
     let root = match xml::parse(stdout) {
         Ok(root) if matches!(root.name.as_str(), "pacemaker-result" | "crm_mon") => root,
@@ -40,7 +40,7 @@ pub(super) fn picture(stdout: &str, stderr: &str, code: Option<i32>) -> Result<P
     Ok(read(&root))
 }
 
-/// What an end without a picture means.
+/// What an end without a status means.
 fn complaint(code: &str, said: &str) -> Trouble {
     let said: String = said.trim().chars().filter(|one| !one.is_control()).take(200).collect();
     let said = match said.starts_with("crm_mon") {
@@ -65,12 +65,12 @@ pub(super) fn is_old(stdout: &str, stderr: &str) -> bool {
     [stdout, stderr].iter().any(|text| unknown.iter().any(|what| text.contains(what)))
 }
 
-fn read(root: &Element) -> Picture {
+fn read(root: &Element) -> ClusterStatus {
     let empty = Element::default();
     let summary = root.child("summary").unwrap_or(&empty);
     let dc = summary.child("current_dc").unwrap_or(&empty);
     let options = summary.child("cluster_options").unwrap_or(&empty);
-    let mut picture = Picture {
+    let mut status = ClusterStatus {
         dc: dc.is("present").then(|| dc.text_of("name")),
         version: dc.text_of("version"),
         quorum: dc.is("with_quorum"),
@@ -79,29 +79,29 @@ fn read(root: &Element) -> Picture {
         maintenance: options.is("maintenance-mode"),
         stop_all: options.is("stop-all-resources"),
         no_quorum_policy: options.text_of("no-quorum-policy"),
-        ..Picture::default()
+        ..ClusterStatus::default()
     };
     let within = |name: &str| root.child(name).map(|list| list.children.as_slice()).unwrap_or_default();
-    picture.nodes = within("nodes").iter().filter(|one| one.name == "node").map(node).collect();
+    status.nodes = within("nodes").iter().filter(|one| one.name == "node").map(node).collect();
     for one in within("resources") {
-        resources(one, &Resource::default(), &mut picture.resources);
+        resources(one, &Resource::default(), &mut status.resources);
     }
-    picture.failures = within("failures").iter().filter_map(failure).collect();
-    picture.bans = within("bans")
+    status.failures = within("failures").iter().filter_map(failure).collect();
+    status.bans = within("bans")
         .iter()
         .filter(|one| !one.is("promoted-only") && !one.is("master_only"))
         .map(|one| (one.text_of("resource"), one.text_of("node")))
         .collect();
-    picture.fencings =
+    status.fencings =
         within("fence_history").iter().filter(|one| one.name == "fence_event").map(fencing).collect();
     for host in within("node_history") {
-        picture.barred.extend(
+        status.barred.extend(
             host.all("resource_history")
                 .filter(|one| is_barred(one))
                 .map(|one| (one.text_of("id"), host.text_of("name"))),
         );
     }
-    picture
+    status
 }
 
 /// Whether a resource has failed somewhere as often as it may.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Demand, Picture, Resource, Role, Whole};
+use super::facts::{ClusterStatus, Demand, Resource, Role, Whole};
 use super::failures;
 use super::judge::{Seen, list, voters};
 use crate::verdict::{Finding, Severity};
@@ -21,14 +21,14 @@ const CONTAINERS: &[&str] = &["ocf:heartbeat:podman", "ocf:heartbeat:docker", "o
 const CONNECTION: &str = "ocf:pacemaker:remote";
 
 /// Whether something can run on a node now.
-pub(super) fn alive(picture: &Picture, name: &str) -> bool {
+pub(super) fn alive(status: &ClusterStatus, name: &str) -> bool {
     // A node that is not listed: an old version does not list guests.
-    picture.nodes.iter().find(|node| node.name == name).is_none_or(|node| node.online)
+    status.nodes.iter().find(|node| node.name == name).is_none_or(|node| node.online)
 }
 
 /// The host of a node: where the connection to it runs, if it is a bundle's guest.
-pub(super) fn host_of<'a>(picture: &'a Picture, node: &'a str) -> &'a str {
-    let connection = picture.resources.iter().find(|one| one.id == node && one.agent == CONNECTION);
+pub(super) fn host_of<'a>(status: &'a ClusterStatus, node: &'a str) -> &'a str {
+    let connection = status.resources.iter().find(|one| one.id == node && one.agent == CONNECTION);
     connection
         .filter(|one| one.whole == Whole::Bundle)
         .and_then(|one| one.nodes.first())
@@ -36,55 +36,51 @@ pub(super) fn host_of<'a>(picture: &'a Picture, node: &'a str) -> &'a str {
 }
 
 /// Whether a resource runs and nothing is wrong with it.
-pub(super) fn is_well(picture: &Picture, one: &Resource) -> bool {
-    runs(picture, one) && !one.failed && !one.blocked
+pub(super) fn is_well(status: &ClusterStatus, one: &Resource) -> bool {
+    runs(status, one) && !one.failed && !one.blocked
 }
 
-fn runs(picture: &Picture, one: &Resource) -> bool {
-    one.role != Role::Stopped && one.nodes.iter().any(|node| alive(picture, node))
+fn runs(status: &ClusterStatus, one: &Resource) -> bool {
+    one.role != Role::Stopped && one.nodes.iter().any(|node| alive(status, node))
 }
 
 pub(super) fn about(best: Seen<'_>, now: u64) -> Vec<Finding> {
-    let picture = &best.facts.picture;
+    let status = &best.facts.status;
     let mut findings = Vec::new();
-    for one in picture.resources.iter().filter(|one| one.whole == Whole::Single && !one.orphaned) {
+    for one in status.resources.iter().filter(|one| one.whole == Whole::Single && !one.orphaned) {
         findings.extend(single(best, one, now));
     }
-    let sets: BTreeSet<&str> = picture
-        .resources
-        .iter()
-        .filter(|one| one.whole != Whole::Single)
-        .map(|one| one.of.as_str())
-        .collect();
+    let sets: BTreeSet<&str> =
+        status.resources.iter().filter(|one| one.whole != Whole::Single).map(|one| one.of.as_str()).collect();
     for id in sets {
         let set = Set::of(best, id);
         findings.extend(set.disabled());
         findings.extend(set.short(now));
         findings.extend(set.promoted());
     }
-    findings.extend(unmanaged(picture));
-    findings.extend(orphans(picture));
+    findings.extend(unmanaged(status));
+    findings.extend(orphans(status));
     findings.extend(moved(best));
     findings
 }
 
 /// A resource that runs once.
 fn single(best: Seen<'_>, one: &Resource, now: u64) -> Option<Finding> {
-    let picture = &best.facts.picture;
+    let status = &best.facts.status;
     let id = &one.id;
     let vital = VITAL.contains(&one.agent.as_str());
     let lost = if vital && one.pending.is_empty() { Severity::Failed } else { Severity::Degraded };
     let why =
         failures::why(best, |other| other.id == *id, now).map_or_else(String::new, |why| format!(": {why}"));
     let cleanup = format!("see why, then {}", failures::forget(one));
-    let at: Vec<&String> = one.nodes.iter().filter(|node| alive(picture, node)).collect();
+    let at: Vec<&String> = one.nodes.iter().filter(|node| alive(status, node)).collect();
     if one.blocked {
         let where_ = if at.is_empty() { String::new() } else { format!(" on {}", list(&at)) };
         let cause = format!("{id} has failed{where_} and Pacemaker leaves it alone until a cleanup{why}");
-        let severity = if runs(picture, one) { Severity::Degraded } else { lost };
+        let severity = if runs(status, one) { Severity::Degraded } else { lost };
         return Some(Finding::new("pacemaker-resource-blocked", severity, id, cause).next(cleanup));
     }
-    if one.disabled && !runs(picture, one) {
+    if one.disabled && !runs(status, one) {
         let cause = format!("{id} is stopped since it is disabled (target-role=Stopped)");
         let severity = if vital { Severity::Failed } else { Severity::Notice };
         return Some(
@@ -93,8 +89,8 @@ fn single(best: Seen<'_>, one: &Resource, now: u64) -> Option<Finding> {
                 .intended(),
         );
     }
-    if !runs(picture, one) {
-        let gone: Vec<&String> = one.nodes.iter().filter(|node| !alive(picture, node)).collect();
+    if !runs(status, one) {
+        let gone: Vec<&String> = one.nodes.iter().filter(|node| !alive(status, node)).collect();
         let how = match (one.pending.as_str(), gone.as_slice()) {
             ("", []) => "runs nowhere".to_string(),
             ("", nodes) => format!("was on {}, which is lost and not fenced yet", list(nodes)),
@@ -145,7 +141,7 @@ struct Set<'a> {
 impl<'a> Set<'a> {
     fn of(best: Seen<'a>, id: &'a str) -> Set<'a> {
         let all: Vec<&Resource> =
-            best.facts.picture.resources.iter().filter(|one| one.of == id && !one.orphaned).collect();
+            best.facts.status.resources.iter().filter(|one| one.of == id && !one.orphaned).collect();
         let whole = all.first().map(|one| one.whole).unwrap_or_default();
         let demands = best.facts.configured.iter().flat_map(|all| &all.demands);
         let instances = match whole {
@@ -158,8 +154,8 @@ impl<'a> Set<'a> {
         Set { best, id, whole, instances, demand: demands.into_iter().find(|one| one.id == id) }
     }
 
-    fn picture(&self) -> &'a Picture {
-        &self.best.facts.picture
+    fn status(&self) -> &'a ClusterStatus {
+        &self.best.facts.status
     }
 
     fn is_vital(&self) -> bool {
@@ -168,7 +164,7 @@ impl<'a> Set<'a> {
     }
 
     fn well(&self) -> impl Iterator<Item = &Instance<'a>> {
-        self.instances.iter().filter(|one| one.is_well(self.picture()))
+        self.instances.iter().filter(|one| one.is_well(self.status()))
     }
 
     fn is_disabled(&self) -> bool {
@@ -202,7 +198,7 @@ impl<'a> Set<'a> {
 
     /// Whether fewer run, or are promoted, than are meant to.
     fn short(&self, now: u64) -> Option<Finding> {
-        let picture = self.picture();
+        let status = self.status();
         let wanted = match (self.whole, self.demand) {
             (Whole::Bundle, Some(demand)) => demand.replicas,
             _ => self.instances.len(),
@@ -210,7 +206,7 @@ impl<'a> Set<'a> {
         let to_promote = self.to_promote();
         let started = self.well().count();
         let promoted = self.well().filter(|one| one.main.role == Role::Promoted).count();
-        let hosts = || picture.nodes.iter().filter(|node| node.kind != "guest");
+        let hosts = || status.nodes.iter().filter(|node| node.kind != "guest");
         let off: Vec<&str> = hosts().filter(|node| !node.online).map(|node| node.name.as_str()).collect();
         let standby: Vec<&str> =
             hosts().filter(|node| node.online && node.standby).map(|node| node.name.as_str()).collect();
@@ -281,7 +277,7 @@ impl<'a> Set<'a> {
     /// On how many hosts a constraint keeps it from running.
     fn banned(&self) -> usize {
         let is_of = |name: &str| name == self.id || self.instances.iter().any(|one| one.main.id == name);
-        let bans = &self.picture().bans;
+        let bans = &self.status().bans;
         bans.iter()
             .filter(|(resource, _)| is_of(resource))
             .map(|(_, node)| node)
@@ -324,8 +320,8 @@ impl<'a> Instance<'a> {
         [Some(self.main), self.container].into_iter().flatten()
     }
 
-    fn is_well(&self, picture: &Picture) -> bool {
-        self.parts().all(|part| is_well(picture, part))
+    fn is_well(&self, status: &ClusterStatus) -> bool {
+        self.parts().all(|part| is_well(status, part))
     }
 
     fn is_broken(&self) -> bool {
@@ -338,13 +334,13 @@ impl<'a> Instance<'a> {
 
     /// What keeps it from being counted, if that is its own.
     fn trouble(&self, set: &Set<'_>) -> Option<String> {
-        let picture = set.picture();
+        let status = set.status();
         let at = self.host().map(|host| format!(" on {host}")).unwrap_or_default();
         let name = match set.whole {
             Whole::Bundle => format!("replica {}{at}", self.main.replica),
             _ => format!("the instance{at}"),
         };
-        let up = self.parts().all(|part| runs(picture, part));
+        let up = self.parts().all(|part| runs(status, part));
         match up {
             _ if self.is_blocked() => Some(format!("{name} has failed and is blocked")),
             _ if self.is_broken() => Some(format!("{name} has failed")),
@@ -362,16 +358,16 @@ impl<'a> Instance<'a> {
 }
 
 /// Resources that are left to themselves, where that is not said of their host or of all.
-fn unmanaged(picture: &Picture) -> Vec<Finding> {
-    if picture.maintenance {
+fn unmanaged(status: &ClusterStatus) -> Vec<Finding> {
+    if status.maintenance {
         return Vec::new();
     }
     let in_maintenance = |one: &Resource| {
-        let at = |name: &String| picture.nodes.iter().any(|node| node.name == *name && node.maintenance);
+        let at = |name: &String| status.nodes.iter().any(|node| node.name == *name && node.maintenance);
         // A guest is in maintenance with its host.
-        one.nodes.iter().any(at) || voters(picture).any(|node| node.maintenance) && one.whole == Whole::Bundle
+        one.nodes.iter().any(at) || voters(status).any(|node| node.maintenance) && one.whole == Whole::Bundle
     };
-    let names: BTreeSet<&str> = picture
+    let names: BTreeSet<&str> = status
         .resources
         .iter()
         .filter(|one| !one.managed && !one.blocked && !one.orphaned && !in_maintenance(one))
@@ -387,9 +383,9 @@ fn unmanaged(picture: &Picture) -> Vec<Finding> {
 }
 
 /// Resources that run and are configured no more.
-fn orphans(picture: &Picture) -> Vec<Finding> {
+fn orphans(status: &ClusterStatus) -> Vec<Finding> {
     let orphans: BTreeSet<&str> =
-        picture.resources.iter().filter(|one| one.orphaned).map(|one| one.id.as_str()).collect();
+        status.resources.iter().filter(|one| one.orphaned).map(|one| one.id.as_str()).collect();
     let finding = |id: &str| {
         let cause = format!("{id} is in no configuration any more and is still known (orphaned)");
         Finding::new("pacemaker-orphan", Severity::Notice, id, cause)

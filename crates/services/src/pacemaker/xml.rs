@@ -3,7 +3,7 @@
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-/// How deep elements may be nested; a bundle's resource in crm_mon's picture is at 6.
+/// How deep elements may be nested; a bundle's resource in crm_mon's status is at 6.
 const DEPTH_MAX: usize = 64;
 /// How many elements there may be; a cluster of three with forty resources has some two thousand.
 const COUNT_MAX: usize = 200_000;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
-use super::erlang::{self, Call, Link, Term, atom};
+use super::erlang::{self, Call, Connection, Term, atom};
 use super::facts::{Backlog, Node};
 use crate::answer::Trouble;
 use crate::ask::Ask;
@@ -77,9 +77,9 @@ pub(super) async fn ask(target: &Target, ask: &Ask, until: Instant) -> Result<No
     let place = Place::Tcp(known.unwrap_or(host).to_string(), *port);
     let stream = ask.connect(&place).await?;
     ask.doing(format!("waiting for the Erlang node at {place}"));
-    let mut link = Link::open(stream, cookie.trim_ascii()).await?;
-    let results = link.call(&calls(&link.node), until).await;
-    Ok(read(link.node, results))
+    let mut connection = Connection::open(stream, cookie.trim_ascii()).await?;
+    let results = connection.call(&calls(&connection.node), until).await;
+    Ok(read(connection.node, results))
 }
 
 /// Makes the facts of the results.

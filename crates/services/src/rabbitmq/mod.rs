@@ -4,6 +4,15 @@
 //! Every node is asked two things at once: its greeting, which proves that it serves clients, and what it
 //! knows (`inside`, `management`), for which we have to be let in. `epmd` answers for anything and proves
 //! nothing.
+//!
+//! | room | what |
+//! |---|---|
+//! | `find` | the nodes of a host, and which others they name |
+//! | `config` | its configuration, in three forms |
+//! | `inside`, `erlang` | asks a node by Erlang's own protocol |
+//! | `management` | asks a node over HTTP |
+//! | `facts` | what a node says |
+//! | `judge` | the rules for a node, and for all of a cluster |
 
 mod config;
 mod erlang;

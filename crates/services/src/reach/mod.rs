@@ -1,4 +1,12 @@
 //! How a host is reached: as the one we run on, or by ssh.
+//!
+//! | room | what |
+//! |---|---|
+//! | `local` | this host |
+//! | `ssh`, `control` | a host behind OpenSSH, and the sockets that its calls share |
+//! | `tunnel` | a connection through ssh |
+//! | `program` | runs a program with a bound on what it may say |
+//! | `complaint` | what it means that ssh complains |
 
 mod complaint;
 mod control;

@@ -14,13 +14,13 @@ pub(super) struct Said {
 }
 
 /// What is known of one group while it is judged.
-pub(super) struct Picture<'a> {
+pub(super) struct Replication<'a> {
     pub(super) daemons: &'a [Daemon<'a>],
     pub(super) group: &'a Group<'a>,
     pub(super) context: &'a Context,
 }
 
-impl<'a> Picture<'a> {
+impl<'a> Replication<'a> {
     /// The group's servers with their index.
     pub(super) fn servers(&self) -> impl Iterator<Item = (usize, &'a Daemon<'a>)> {
         self.group.servers.iter().filter_map(|index| Some((*index, self.daemons.get(*index)?)))
@@ -59,11 +59,11 @@ pub(super) fn judge(members: &[Member<Facts>], context: &Context) -> Judgement {
         said.extend(without_answer(index, daemon));
     }
     for group in groups(&daemons) {
-        let picture = Picture { daemons: &daemons, group: &group, context };
-        said.extend(servers::judge(&picture));
-        said.extend(sentinels::judge(&picture));
-        summaries.push(summary(&picture));
-        risks.push(servers::risk(&picture));
+        let replication = Replication { daemons: &daemons, group: &group, context };
+        said.extend(servers::judge(&replication));
+        said.extend(sentinels::judge(&replication));
+        summaries.push(summary(&replication));
+        risks.push(servers::risk(&replication));
     }
     for (index, daemon) in daemons.iter().enumerate() {
         judged.members.push(line(index, daemon, &said));
@@ -143,24 +143,24 @@ fn line(index: usize, daemon: &Daemon<'_>, said: &[Said]) -> MemberVerdict {
 }
 
 /// "primary controller-0, 2 of 2 replicas follow, 3 of 3 Sentinels".
-fn summary(picture: &Picture<'_>) -> String {
-    let primaries = picture.primaries();
+fn summary(replication: &Replication<'_>) -> String {
+    let primaries = replication.primaries();
     let names: Vec<&str> = primaries.iter().map(|(_, one)| one.host()).collect();
     let mut text = match names.as_slice() {
         [] => "no primary".to_string(),
         [one] => format!("primary {one}"),
         several => format!("{} primaries ({})", several.len(), several.join(", ")),
     };
-    let total = picture.group.servers.len() - primaries.len();
+    let total = replication.group.servers.len() - primaries.len();
     if total > 0 {
-        let follow = picture.servers().filter(|(_, one)| {
+        let follow = replication.servers().filter(|(_, one)| {
             one.server().and_then(|server| server.upstream.as_ref()).is_some_and(|upstream| upstream.up)
         });
         text += &format!(", {} of {total} replicas follow", follow.count());
     }
-    if !picture.group.sentinels.is_empty() {
-        let answering = picture.group.sentinels.iter().filter(|(_, watched)| watched.is_some()).count();
-        text += &format!(", {answering} of {} Sentinels", picture.group.sentinels.len());
+    if !replication.group.sentinels.is_empty() {
+        let answering = replication.group.sentinels.iter().filter(|(_, watched)| watched.is_some()).count();
+        text += &format!(", {answering} of {} Sentinels", replication.group.sentinels.len());
     }
     text
 }

@@ -2,6 +2,15 @@
 //!
 //! One kind, since neither can be judged alone: the servers say who has the data, the Sentinels who
 //! is to be the primary when that one is gone. On TripleO there are no Sentinels; Pacemaker promotes.
+//!
+//! | room | what |
+//! |---|---|
+//! | `find` | the daemons of a host, and which others they name |
+//! | `config` | `redis.conf` and `sentinel.conf` |
+//! | `resp` | asks a daemon |
+//! | `facts` | what a server and a Sentinel say |
+//! | `members` | who copies from whom, and who watches |
+//! | `judge`, `servers`, `sentinels` | the rules |
 
 mod config;
 mod facts;
@@ -24,7 +33,7 @@ use crate::ask::Ask;
 use crate::service::{Context, Judgement, Kind, Member, Service, Target};
 use crate::view::View;
 use config::Config;
-use resp::{Link, Value};
+use resp::{Connection, Value};
 
 /// A server's port where nothing else is said.
 const PORT: u16 = 6379;
@@ -76,21 +85,21 @@ impl Service for Redis {
             );
             return Err(Trouble::Denied(cause));
         }
-        let mut link = Link::open(&target.place, ask).await?;
-        let first = match link.say(&["PING"], ask).await {
+        let mut connection = Connection::open(&target.place, ask).await?;
+        let first = match connection.say(&["PING"], ask).await {
             // At its limit of clients a server says so and hangs up at once, and what it said is lost
             // to who was sending.
             Err(Trouble::Broken(_)) => refusal(target, ask).await?,
             other => other?,
         };
         if let Value::Error(error) = &first {
-            enter(&mut link, error, target, ask).await?;
+            enter(&mut connection, error, target, ask).await?;
         }
-        let info = text(link.say(&["INFO"], ask).await?)?;
+        let info = text(connection.say(&["INFO"], ask).await?)?;
         if info.contains("redis_mode:sentinel") {
-            sentinel(&mut link, &info, ask).await
+            sentinel(&mut connection, &info, ask).await
         } else {
-            server(&mut link, &info, ask).await
+            server(&mut connection, &info, ask).await
         }
     }
 
@@ -105,15 +114,15 @@ impl Service for Redis {
 
 /// Listens to what a server says that hung up on us.
 async fn refusal(target: &Target, ask: &Ask) -> Result<Value, Trouble> {
-    let mut link = Link::open(&target.place, ask).await?;
-    match tokio::time::timeout(REFUSAL, link.answer()).await {
+    let mut connection = Connection::open(&target.place, ask).await?;
+    match tokio::time::timeout(REFUSAL, connection.answer()).await {
         Ok(answer) => answer,
         Err(_) => Err(Trouble::Broken(format!("{} hangs up on a PING", target.place))),
     }
 }
 
 /// Gets past the error that a PING was answered with, if a password is all that is missing.
-async fn enter(link: &mut Link, error: &str, target: &Target, ask: &Ask) -> Result<(), Trouble> {
+async fn enter(connection: &mut Connection, error: &str, target: &Target, ask: &Ask) -> Result<(), Trouble> {
     match error.split(' ').next().unwrap_or_default() {
         "NOAUTH" | "NOPERM" => {}
         "DENIED" => return Err(Trouble::Denied(error.chars().take(80).collect())),
@@ -123,7 +132,7 @@ async fn enter(link: &mut Link, error: &str, target: &Target, ask: &Ask) -> Resu
     }
     for (user, password) in passwords(target, ask).await {
         let words = if user.is_empty() { vec!["AUTH", &password] } else { vec!["AUTH", &user, &password] };
-        if link.say(&words, ask).await? == Value::Text("OK".to_string()) {
+        if connection.say(&words, ask).await? == Value::Text("OK".to_string()) {
             return Ok(());
         }
     }
@@ -164,18 +173,18 @@ fn text(value: Value) -> Result<String, Trouble> {
     }
 }
 
-async fn server(link: &mut Link, info: &str, ask: &Ask) -> Result<Facts, Trouble> {
+async fn server(connection: &mut Connection, info: &str, ask: &Ask) -> Result<Facts, Trouble> {
     let mut settings = Vec::new();
     for pattern in ["min-*", "stop-writes-on-bgsave-error"] {
         // An error means that it is not allowed or renamed: the rest is worth having.
-        settings.push(link.say(&["CONFIG", "GET", pattern], ask).await?);
+        settings.push(connection.say(&["CONFIG", "GET", pattern], ask).await?);
     }
     let pairs: Vec<(&str, &str)> = settings.iter().flat_map(Value::pairs).collect();
     Ok(Facts::Server(Box::new(Server::parse(info, &pairs))))
 }
 
-async fn sentinel(link: &mut Link, info: &str, ask: &Ask) -> Result<Facts, Trouble> {
-    let masters = link.say(&["SENTINEL", "MASTERS"], ask).await?;
+async fn sentinel(connection: &mut Connection, info: &str, ask: &Ask) -> Result<Facts, Trouble> {
+    let masters = connection.say(&["SENTINEL", "MASTERS"], ask).await?;
     if let Value::Error(error) = masters {
         return Err(Trouble::Denied(error));
     }
@@ -183,9 +192,10 @@ async fn sentinel(link: &mut Link, info: &str, ask: &Ask) -> Result<Facts, Troub
     sentinel.watched.truncate(WATCHED_MAX);
     for watched in &mut sentinel.watched {
         // Known as SLAVES before version 5, and still understood.
-        watched.replicas = facts::known(&link.say(&["SENTINEL", "SLAVES", &watched.name], ask).await?);
-        watched.sentinels = facts::known(&link.say(&["SENTINEL", "SENTINELS", &watched.name], ask).await?);
-        watched.quorum_check = match link.say(&["SENTINEL", "CKQUORUM", &watched.name], ask).await? {
+        watched.replicas = facts::known(&connection.say(&["SENTINEL", "SLAVES", &watched.name], ask).await?);
+        watched.sentinels =
+            facts::known(&connection.say(&["SENTINEL", "SENTINELS", &watched.name], ask).await?);
+        watched.quorum_check = match connection.say(&["SENTINEL", "CKQUORUM", &watched.name], ask).await? {
             Value::Text(text) => Some(Ok(text)),
             Value::Error(error) if error.starts_with("NO") && !error.starts_with("NOPERM") => {
                 Some(Err(error))

@@ -107,16 +107,16 @@ fn shorten(text: &str) -> String {
 
 /// A connection to a server or Sentinel.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Connection {
     stream: Stream,
     place: Place,
     unread: Vec<u8>,
 }
 
-impl Link {
-    pub(super) async fn open(place: &Place, ask: &Ask) -> Result<Link, Trouble> {
+impl Connection {
+    pub(super) async fn open(place: &Place, ask: &Ask) -> Result<Connection, Trouble> {
         let stream = ask.connect(place).await?;
-        Ok(Link { stream, place: place.clone(), unread: Vec::new() })
+        Ok(Connection { stream, place: place.clone(), unread: Vec::new() })
     }
 
     /// Asks one command and waits for its answer.

@@ -1,6 +1,6 @@
 //! The rules for those that watch: enough of them to promote a replica, of one mind.
 
-use super::judge::{Picture, Said};
+use super::judge::{Replication, Said};
 use super::members::Daemon;
 use super::{Address, Watched};
 use crate::verdict::{Finding, Severity};
@@ -8,12 +8,12 @@ use crate::verdict::{Finding, Severity};
 /// With fewer, one lost Sentinel leaves no majority.
 const ENOUGH: usize = 3;
 
-pub(super) fn judge(picture: &Picture<'_>) -> Vec<Said> {
+pub(super) fn judge(replication: &Replication<'_>) -> Vec<Said> {
     let mut said = Vec::new();
-    said.extend(quorum(picture));
-    said.extend(disagreement(picture));
-    said.extend(few(picture));
-    for (index, daemon, watched) in watching(picture) {
+    said.extend(quorum(replication));
+    said.extend(disagreement(replication));
+    said.extend(few(replication));
+    for (index, daemon, watched) in watching(replication) {
         let host = daemon.host();
         if daemon.sentinel().is_some_and(|sentinel| sentinel.tilt) {
             let cause = format!(
@@ -26,7 +26,7 @@ pub(super) fn judge(picture: &Picture<'_>) -> Vec<Said> {
         if watched.flags.iter().any(|flag| flag.ends_with("_down")) {
             let cause = format!(
                 "the Sentinel on {host} takes the primary {} for down ({})",
-                picture.name(&watched.primary),
+                replication.name(&watched.primary),
                 watched.flags.join(", ")
             );
             let finding = Finding::new("redis-sentinel-primary-down", Severity::Degraded, host, cause);
@@ -37,14 +37,16 @@ pub(super) fn judge(picture: &Picture<'_>) -> Vec<Said> {
 }
 
 /// The Sentinels that answer, with what they say of this group.
-fn watching<'a>(picture: &'a Picture<'a>) -> impl Iterator<Item = (usize, &'a Daemon<'a>, &'a Watched)> {
-    let sentinels = picture.group.sentinels.iter();
-    sentinels.filter_map(|(index, watched)| Some((*index, picture.daemons.get(*index)?, (*watched)?)))
+fn watching<'a>(
+    replication: &'a Replication<'a>,
+) -> impl Iterator<Item = (usize, &'a Daemon<'a>, &'a Watched)> {
+    let sentinels = replication.group.sentinels.iter();
+    sentinels.filter_map(|(index, watched)| Some((*index, replication.daemons.get(*index)?, (*watched)?)))
 }
 
 /// One finding for all that say so.
-fn quorum(picture: &Picture<'_>) -> Option<Said> {
-    let complaints: Vec<_> = watching(picture)
+fn quorum(replication: &Replication<'_>) -> Option<Said> {
+    let complaints: Vec<_> = watching(replication)
         .filter_map(|(index, daemon, watched)| {
             Some((index, daemon, watched, watched.quorum_check.as_ref()?.as_ref().err()?))
         })
@@ -66,7 +68,7 @@ fn quorum(picture: &Picture<'_>) -> Option<Said> {
         )
     };
     let cause = format!("{} says {first} ({meaning})", hosts.join(", "));
-    let next = match gone(picture) {
+    let next = match gone(replication) {
         Some(lost) => lost.service("start"),
         None => format!(
             "start the Sentinels that are down; if they are gone for good, on each other one: {} SENTINEL RESET {}",
@@ -79,23 +81,23 @@ fn quorum(picture: &Picture<'_>) -> Option<Said> {
 }
 
 /// A Sentinel that should answer and does not.
-fn gone<'a>(picture: &'a Picture<'a>) -> Option<&'a Daemon<'a>> {
-    let lost = picture.group.sentinels.iter().find(|(_, watched)| watched.is_none())?;
-    picture.daemons.get(lost.0)
+fn gone<'a>(replication: &'a Replication<'a>) -> Option<&'a Daemon<'a>> {
+    let lost = replication.group.sentinels.iter().find(|(_, watched)| watched.is_none())?;
+    replication.daemons.get(lost.0)
 }
 
-fn disagreement(picture: &Picture<'_>) -> Option<Said> {
-    let said: Vec<_> = watching(picture).collect();
+fn disagreement(replication: &Replication<'_>) -> Option<Said> {
+    let said: Vec<_> = watching(replication).collect();
     let (_, first, view) = said.first()?;
     let (_, other, another) =
-        said.iter().find(|(_, _, watched)| !same(picture, &watched.primary, &view.primary))?;
+        said.iter().find(|(_, _, watched)| !same(replication, &watched.primary, &view.primary))?;
     let cause = format!(
         "the Sentinels disagree on the primary of {}: {} says {}, {} says {}",
         view.name,
         first.host(),
-        picture.name(&view.primary),
+        replication.name(&view.primary),
         other.host(),
-        picture.name(&another.primary)
+        replication.name(&another.primary)
     );
     let next = format!(
         "aileron services in half a minute; if it stays, on {}: {} SENTINEL MASTERS",
@@ -108,13 +110,13 @@ fn disagreement(picture: &Picture<'_>) -> Option<Said> {
 }
 
 /// Whether two addresses are one server's.
-fn same(picture: &Picture<'_>, one: &Address, other: &Address) -> bool {
-    one == other || picture.daemons.iter().any(|daemon| daemon.is(one) && daemon.is(other))
+fn same(replication: &Replication<'_>, one: &Address, other: &Address) -> bool {
+    one == other || replication.daemons.iter().any(|daemon| daemon.is(one) && daemon.is(other))
 }
 
-fn few(picture: &Picture<'_>) -> Option<Said> {
-    let known = watching(picture).map(|(_, _, watched)| watched.sentinels.len() + 1).max()?;
-    let (_, daemon, _) = watching(picture).next()?;
+fn few(replication: &Replication<'_>) -> Option<Said> {
+    let known = watching(replication).map(|(_, _, watched)| watched.sentinels.len() + 1).max()?;
+    let (_, daemon, _) = watching(replication).next()?;
     if known >= ENOUGH {
         return None;
     }
@@ -126,15 +128,15 @@ fn few(picture: &Picture<'_>) -> Option<Said> {
 }
 
 /// The primary in all answering Sentinels' eyes, if they are of one mind.
-pub(super) fn agreed_primary(picture: &Picture<'_>) -> Option<Address> {
-    let mut all = watching(picture).map(|(_, _, watched)| &watched.primary);
+pub(super) fn agreed_primary(replication: &Replication<'_>) -> Option<Address> {
+    let mut all = watching(replication).map(|(_, _, watched)| &watched.primary);
     let first = all.next()?;
-    all.all(|other| same(picture, first, other)).then(|| first.clone())
+    all.all(|other| same(replication, first, other)).then(|| first.clone())
 }
 
 /// For how many seconds a server has told the Sentinels that it is a primary.
-pub(super) fn claims_since(picture: &Picture<'_>, daemon: &Daemon<'_>) -> Option<u64> {
-    let known = watching(picture).flat_map(|(_, _, watched)| &watched.replicas);
+pub(super) fn claims_since(replication: &Replication<'_>, daemon: &Daemon<'_>) -> Option<u64> {
+    let known = watching(replication).flat_map(|(_, _, watched)| &watched.replicas);
     known
         .filter(|known| daemon.is(&known.address))
         .filter_map(|known| known.reported.as_ref())
@@ -144,13 +146,14 @@ pub(super) fn claims_since(picture: &Picture<'_>, daemon: &Daemon<'_>) -> Option
 }
 
 /// Whether the Sentinels are at it.
-pub(super) fn failing_over(picture: &Picture<'_>) -> bool {
-    watching(picture).any(|(_, _, watched)| watched.flags.iter().any(|flag| flag == "failover_in_progress"))
+pub(super) fn failing_over(replication: &Replication<'_>) -> bool {
+    watching(replication)
+        .any(|(_, _, watched)| watched.flags.iter().any(|flag| flag == "failover_in_progress"))
 }
 
 /// What makes them do it.
-pub(super) fn failover_command(picture: &Picture<'_>) -> String {
-    let found = watching(picture).next();
+pub(super) fn failover_command(replication: &Replication<'_>) -> String {
+    let found = watching(replication).next();
     found.map_or_else(String::new, |(_, daemon, watched)| {
         format!("on {}: {} SENTINEL FAILOVER {}", daemon.host(), daemon.cli(), watched.name)
     })

@@ -1,6 +1,6 @@
 //! The rules for those that hold the data: one primary that can write, replicas that are near.
 
-use super::judge::{Picture, Said};
+use super::judge::{Replication, Said};
 use super::members::Daemon;
 use super::{Server, sentinels};
 use crate::answer::Answer;
@@ -17,15 +17,15 @@ const MEMORY_FULL: f64 = 0.97;
 /// The share of `maxclients` from which on it is called near.
 const CLIENTS_NEAR: f64 = 0.9;
 
-pub(super) fn judge(picture: &Picture<'_>) -> Vec<Said> {
+pub(super) fn judge(replication: &Replication<'_>) -> Vec<Said> {
     let mut said = Vec::new();
-    said.extend(primaries(picture));
-    for (index, daemon) in picture.servers() {
+    said.extend(primaries(replication));
+    for (index, daemon) in replication.servers() {
         let Some(server) = daemon.server() else { continue };
         let about = if server.primary {
-            replication(picture, daemon, server)
+            replicating(replication, daemon, server)
         } else {
-            follows(picture, daemon, server)
+            follows(replication, daemon, server)
         };
         let own = about
             .into_iter()
@@ -34,20 +34,20 @@ pub(super) fn judge(picture: &Picture<'_>) -> Vec<Said> {
             .chain(loading(daemon, server));
         said.extend(own.map(|finding| Said { of: Some(index), finding }));
     }
-    said.extend(nobody_promotes(picture));
+    said.extend(nobody_promotes(replication));
     said
 }
 
 /// What one more failure would mean.
-pub(super) fn risk(picture: &Picture<'_>) -> Risk {
-    let primaries = picture.primaries();
+pub(super) fn risk(replication: &Replication<'_>) -> Risk {
+    let primaries = replication.primaries();
     let Some((_, primary)) = primaries.first() else {
         return Risk::carried("nothing can be written until there is a primary");
     };
     let near = |daemon: &Daemon<'_>| {
         daemon.server().and_then(|server| server.upstream.as_ref()).is_some_and(|upstream| upstream.up)
     };
-    let following = picture.servers().filter(|(_, one)| near(one)).count();
+    let following = replication.servers().filter(|(_, one)| near(one)).count();
     if following == 0 {
         return Risk::stops("one more failure stops Redis and loses its data: no replica follows");
     }
@@ -60,28 +60,28 @@ pub(super) fn risk(picture: &Picture<'_>) -> Risk {
             "one replica less stops all writes: {good} follow closely, {wanted} must"
         ));
     }
-    if picture.promotes() {
+    if replication.promotes() {
         return Risk::carried(
             "one more failure costs some seconds without writes, then a replica is promoted",
         );
     }
-    if picture.under_pacemaker() {
+    if replication.under_pacemaker() {
         return Risk::carried("one more failure costs some seconds without writes if Pacemaker is well");
     }
     Risk::stops("one more failure of the primary stops all writes: nothing would promote a replica")
 }
 
 /// Exactly one is right.
-fn primaries(picture: &Picture<'_>) -> Option<Said> {
-    match picture.primaries().as_slice() {
-        [] => no_primary(picture),
+fn primaries(replication: &Replication<'_>) -> Option<Said> {
+    match replication.primaries().as_slice() {
+        [] => no_primary(replication),
         [_] => None,
-        [(_, first), (_, second), ..] => Some(two_primaries(picture, first, second)),
+        [(_, first), (_, second), ..] => Some(two_primaries(replication, first, second)),
     }
 }
 
-fn no_primary(picture: &Picture<'_>) -> Option<Said> {
-    let servers: Vec<_> = picture.servers().collect();
+fn no_primary(replication: &Replication<'_>) -> Option<Said> {
+    let servers: Vec<_> = replication.servers().collect();
     let (first, _) = servers.first().map(|(_, daemon)| (daemon.host(), ()))?;
     let replicas: Vec<_> = servers.iter().filter(|(_, one)| one.server().is_some()).collect();
     let hidden = servers.iter().filter(|(_, one)| matches!(one.member.answer, Answer::Denied { .. })).count();
@@ -92,7 +92,7 @@ fn no_primary(picture: &Picture<'_>) -> Option<Said> {
     });
     let wanted: Option<String> = replicas.iter().find_map(|(_, one)| {
         let address = &one.server()?.upstream.as_ref()?.address;
-        Some(format!("{} ({address})", picture.name(address)))
+        Some(format!("{} ({address})", replication.name(address)))
     });
     let gone: Vec<String> = servers
         .iter()
@@ -108,16 +108,16 @@ fn no_primary(picture: &Picture<'_>) -> Option<Said> {
     let severity = match () {
         // Whoever does not let us in may well be it.
         () if hidden > 0 && (following || replicas.is_empty()) => Severity::Unknown,
-        () if !picture.context.missing.is_empty() && following => Severity::Unknown,
+        () if !replication.context.missing.is_empty() && following => Severity::Unknown,
         () => Severity::Failed,
     };
-    let next = if sentinels::failing_over(picture) {
+    let next = if sentinels::failing_over(replication) {
         cause += "; the Sentinels are promoting a replica";
         "wait some seconds, then aileron services".to_string()
-    } else if picture.under_pacemaker() {
+    } else if replication.under_pacemaker() {
         "pcs status".to_string()
-    } else if picture.promotes() {
-        sentinels::failover_command(picture)
+    } else if replication.promotes() {
+        sentinels::failover_command(replication)
     } else {
         let best = replicas.iter().max_by_key(|(_, one)| one.server().map_or(0, |server| server.offset));
         match best {
@@ -133,8 +133,8 @@ fn no_primary(picture: &Picture<'_>) -> Option<Said> {
     Some(Said { of: None, finding })
 }
 
-fn two_primaries(picture: &Picture<'_>, first: &Daemon<'_>, second: &Daemon<'_>) -> Said {
-    let agreed = sentinels::agreed_primary(picture);
+fn two_primaries(replication: &Replication<'_>, first: &Daemon<'_>, second: &Daemon<'_>) -> Said {
+    let agreed = sentinels::agreed_primary(replication);
     let weight = |daemon: &Daemon<'_>| {
         let chosen = agreed.as_ref().is_some_and(|address| daemon.is(address));
         (chosen, daemon.server().map_or(0, |server| server.replicas.len()))
@@ -143,8 +143,9 @@ fn two_primaries(picture: &Picture<'_>, first: &Daemon<'_>, second: &Daemon<'_>)
     let count = |daemon: &Daemon<'_>| daemon.server().map_or(0, |server| server.replicas.len());
     // Its start tells since when only if it was never promoted.
     let started = stray.server().filter(|server| server.replids.len() < 2).map(|server| server.uptime);
-    let age = sentinels::claims_since(picture, stray).or(started);
-    let fresh = agreed.is_some() && (age.is_some_and(|age| age < FRESH) || sentinels::failing_over(picture));
+    let age = sentinels::claims_since(replication, stray).or(started);
+    let fresh =
+        agreed.is_some() && (age.is_some_and(|age| age < FRESH) || sentinels::failing_over(replication));
     let since = age.map_or_else(String::new, |age| format!(" for {age} s"));
     let mut cause = format!(
         "two servers take writes: {} with {} replicas and {} with {}{since}; what the loser takes is lost",
@@ -164,7 +165,7 @@ fn two_primaries(picture: &Picture<'_>, first: &Daemon<'_>, second: &Daemon<'_>)
             keep.host()
         );
         (Severity::Degraded, format!("aileron services in half a minute; if it stays: {command}"))
-    } else if picture.under_pacemaker() {
+    } else if replication.under_pacemaker() {
         (Severity::Failed, "pcs status".to_string())
     } else {
         (Severity::Failed, command)
@@ -174,7 +175,7 @@ fn two_primaries(picture: &Picture<'_>, first: &Daemon<'_>, second: &Daemon<'_>)
 }
 
 /// What a primary says of its replicas.
-fn replication(picture: &Picture<'_>, daemon: &Daemon<'_>, server: &Server) -> Vec<Finding> {
+fn replicating(replication: &Replication<'_>, daemon: &Daemon<'_>, server: &Server) -> Vec<Finding> {
     let mut findings = Vec::new();
     let host = daemon.host();
     let limit = server.lag_allowed.filter(|lag| *lag > 0).unwrap_or(LAG_MAX);
@@ -191,7 +192,7 @@ fn replication(picture: &Picture<'_>, daemon: &Daemon<'_>, server: &Server) -> V
         findings.push(Finding::new("redis-noreplicas", Severity::Failed, host, cause).next(next));
     }
     for replica in &server.replicas {
-        let name = picture.name(&replica.address);
+        let name = replication.name(&replica.address);
         let behind = server.offset.saturating_sub(replica.offset);
         if replica.state != "online" {
             let cause = format!("the replica {name} is being given a full copy ({})", replica.state);
@@ -220,10 +221,10 @@ fn replication(picture: &Picture<'_>, daemon: &Daemon<'_>, server: &Server) -> V
 }
 
 /// What a replica says of its primary.
-fn follows(picture: &Picture<'_>, daemon: &Daemon<'_>, server: &Server) -> Vec<Finding> {
+fn follows(replication: &Replication<'_>, daemon: &Daemon<'_>, server: &Server) -> Vec<Finding> {
     let Some(upstream) = &server.upstream else { return Vec::new() };
     let host = daemon.host();
-    let name = picture.name(&upstream.address);
+    let name = replication.name(&upstream.address);
     let next = format!("on {host}: {} INFO replication", daemon.cli());
     if upstream.copying {
         let cause = format!("the replica on {host} is taking a full copy from {name}");
@@ -239,8 +240,8 @@ fn follows(picture: &Picture<'_>, daemon: &Daemon<'_>, server: &Server) -> Vec<F
         );
         return vec![Finding::new("redis-link-down", Severity::Degraded, host, cause).next(next)];
     }
-    let other = picture.servers().any(|(_, one)| one.is(&upstream.address));
-    if let [(_, primary)] = picture.primaries().as_slice()
+    let other = replication.servers().any(|(_, one)| one.is(&upstream.address));
+    if let [(_, primary)] = replication.primaries().as_slice()
         && !primary.is(&upstream.address)
         && !other
     {
@@ -351,13 +352,13 @@ fn loading(daemon: &Daemon<'_>, server: &Server) -> Option<Finding> {
 }
 
 /// Replicas without anybody to promote one are half a solution.
-fn nobody_promotes(picture: &Picture<'_>) -> Option<Said> {
-    let (_, daemon) = picture.primaries().into_iter().next()?;
-    if !picture.group.sentinels.is_empty() || picture.under_pacemaker() {
+fn nobody_promotes(replication: &Replication<'_>) -> Option<Said> {
+    let (_, daemon) = replication.primaries().into_iter().next()?;
+    if !replication.group.sentinels.is_empty() || replication.under_pacemaker() {
         return None;
     }
     let host = daemon.host();
-    let finding = if picture.group.servers.len() > 1 {
+    let finding = if replication.group.servers.len() > 1 {
         let cause =
             "neither Sentinel nor Pacemaker was found: nothing promotes a replica when the primary fails";
         Finding::new("redis-no-failover", Severity::Notice, host, cause)

@@ -20,7 +20,7 @@ type Said = (Option<usize>, Finding);
 type Own<'a> = Vec<(usize, &'a Member<Facts>)>;
 
 /// What is known of one cluster.
-struct Picture<'a> {
+struct Known<'a> {
     members: Own<'a>,
     /// What a MON in quorum says, while there is one.
     cluster: Option<&'a Cluster>,
@@ -28,7 +28,7 @@ struct Picture<'a> {
     ceph: String,
 }
 
-impl<'a> Picture<'a> {
+impl<'a> Known<'a> {
     fn of(&self, kind: &str) -> impl Iterator<Item = (usize, &'a Member<Facts>)> {
         self.members.iter().copied().filter(move |(_, member)| setting(&member.target, "daemon") == kind)
     }
@@ -62,17 +62,17 @@ pub(super) fn judge(members: &[Member<Facts>]) -> Judgement {
     let mut summaries = Vec::new();
     let mut risks = Vec::new();
     for (_, own) in &clusters {
-        let mut picture = Picture { members: own.clone(), cluster: None, ceph: tool(own) };
-        let quorum = mons::judge(&picture, &mut said);
+        let mut known = Known { members: own.clone(), cluster: None, ceph: tool(own) };
+        let quorum = mons::judge(&known, &mut said);
         if quorum.stands {
-            picture.cluster = cluster(&picture);
+            known.cluster = cluster(&known);
         }
-        servers::mgrs(&picture, &mut said);
-        servers::filesystems(&picture, &mut said);
-        healths(&picture, quorum.stands, &mut said);
-        versions(&picture, &mut said);
+        servers::mgrs(&known, &mut said);
+        servers::filesystems(&known, &mut said);
+        healths(&known, quorum.stands, &mut said);
+        versions(&known, &mut said);
         summaries.push(
-            std::iter::once(quorum.summary).chain(servers::summary(&picture)).collect::<Vec<_>>().join(", "),
+            std::iter::once(quorum.summary).chain(servers::summary(&known)).collect::<Vec<_>>().join(", "),
         );
         risks.push(quorum.risk);
     }
@@ -137,8 +137,8 @@ fn clusters(members: &[Member<Facts>]) -> Vec<(String, Own<'_>)> {
 }
 
 /// What the leader says of the cluster, else another MON in quorum.
-fn cluster<'a>(picture: &Picture<'a>) -> Option<&'a Cluster> {
-    let mut told: Vec<_> = picture.mons().filter_map(|mon| Some((mon, mon.cluster.as_ref()?))).collect();
+fn cluster<'a>(known: &Known<'a>) -> Option<&'a Cluster> {
+    let mut told: Vec<_> = known.mons().filter_map(|mon| Some((mon, mon.cluster.as_ref()?))).collect();
     told.sort_by_key(|(mon, _)| mon.state != "leader");
     told.first().map(|(_, cluster)| *cluster)
 }
@@ -192,12 +192,12 @@ fn without_answer(member: &Member<Facts>, more: &str) -> Option<Finding> {
 }
 
 /// Ceph's own checks, but for those that our findings have said better.
-fn healths(picture: &Picture<'_>, quorum: bool, said: &mut Vec<Said>) {
-    let Some(cluster) = picture.cluster else {
-        let why = picture.mons().find(|mon| !mon.unread.is_empty()).map(|mon| mon.unread.as_str());
+fn healths(known: &Known<'_>, quorum: bool, said: &mut Vec<Said>) {
+    let Some(cluster) = known.cluster else {
+        let why = known.mons().find(|mon| !mon.unread.is_empty()).map(|mon| mon.unread.as_str());
         if let Some(why) = why.filter(|_| quorum) {
             let cause = format!("the MONs are in quorum, but the cluster's health could not be read: {why}");
-            let next = format!("{} health detail", picture.ceph);
+            let next = format!("{} health detail", known.ceph);
             said.push((None, Finding::new("ceph-health-unread", Severity::Unknown, "", cause).next(next)));
         }
         return;
@@ -205,7 +205,7 @@ fn healths(picture: &Picture<'_>, quorum: bool, said: &mut Vec<Said>) {
     if let (all @ 1.., 0, _) = cluster.osds {
         // Of data that cannot be reached Ceph speaks only after a minute.
         let cause = format!("none of {all} OSDs is up: nothing can be read or written");
-        let next = format!("{} osd tree, then systemctl start ceph-osd@N on their hosts", picture.ceph);
+        let next = format!("{} osd tree, then systemctl start ceph-osd@N on their hosts", known.ceph);
         said.push((None, Finding::new("ceph-osds-down", Severity::Failed, "", cause).next(next)));
     }
     let told = |start: &str| said.iter().any(|(_, finding)| finding.code.starts_with(start));
@@ -218,13 +218,13 @@ fn healths(picture: &Picture<'_>, quorum: bool, said: &mut Vec<Said>) {
         _ => false,
     };
     let checks = cluster.checks.iter().filter(|check| !better(&check.code));
-    let found: Vec<_> = checks.map(|check| (None, health::finding(check, &picture.ceph))).collect();
+    let found: Vec<_> = checks.map(|check| (None, health::finding(check, &known.ceph))).collect();
     said.extend(found);
 }
 
 /// Daemons of several versions: an upgrade under way, or one that was forgotten.
-fn versions(picture: &Picture<'_>, said: &mut Vec<Said>) {
-    let versions: BTreeSet<&str> = picture
+fn versions(known: &Known<'_>, said: &mut Vec<Said>) {
+    let versions: BTreeSet<&str> = known
         .members
         .iter()
         .filter_map(|(_, member)| match member.answer.facts()? {
@@ -237,7 +237,7 @@ fn versions(picture: &Picture<'_>, said: &mut Vec<Said>) {
         .collect();
     if versions.len() > 1 {
         let cause = format!("the daemons have different versions: {}", Vec::from_iter(versions).join(", "));
-        let next = format!("{} versions", picture.ceph);
+        let next = format!("{} versions", known.ceph);
         said.push((None, Finding::new("ceph-versions-differ", Severity::Notice, "", cause).next(next)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Picture, Said, id, is_gone, mon, setting, without_answer};
+use super::{Known, Said, id, is_gone, mon, setting, without_answer};
 use crate::answer::Answer;
 use crate::ceph::facts::{Facts, Greeting, Map};
 use crate::service::Member;
@@ -41,28 +41,28 @@ impl Count<'_> {
     }
 }
 
-pub(super) fn judge(picture: &Picture<'_>, said: &mut Vec<Said>) -> Quorum {
-    let count = count(picture);
+pub(super) fn judge(known: &Known<'_>, said: &mut Vec<Said>) -> Quorum {
+    let count = count(known);
     // A host that runs only a MGR or a MDS sees no MON.
     if count.voters == 0 {
         return Quorum { stands: false, summary: "no MON seen".to_string(), risk: Risk::default() };
     }
     let stands = count.serving.len() >= count.majority() || (!count.serving.is_empty() && count.may_stand());
-    for (index, member) in picture.of("mon") {
+    for (index, member) in known.of("mon") {
         said.extend(about(&count, member, stands).map(|finding| (Some(index), finding)));
     }
     if !stands {
-        said.extend(no_quorum(picture, &count).map(|finding| (None, finding)));
+        said.extend(no_quorum(known, &count).map(|finding| (None, finding)));
     }
     Quorum { stands, summary: summary(&count, stands), risk: risk(&count, stands) }
 }
 
-fn count<'a>(picture: &Picture<'a>) -> Count<'a> {
-    let map = picture.mons().map(|mon| &mon.map).max_by_key(|map| map.epoch);
-    let members: Vec<_> = picture.of("mon").map(|(_, member)| member).collect();
+fn count<'a>(known: &Known<'a>) -> Count<'a> {
+    let map = known.mons().map(|mon| &mon.map).max_by_key(|map| map.epoch);
+    let members: Vec<_> = known.of("mon").map(|(_, member)| member).collect();
     let configured = members.iter().filter_map(|member| setting(&member.target, "mons").parse().ok()).max();
     let voters = map.map_or_else(|| configured.unwrap_or(0).max(members.len()), |map| map.mons.len());
-    let own = picture.mons().filter(|mon| mon.in_quorum()).map(|mon| &mon.quorum);
+    let own = known.mons().filter(|mon| mon.in_quorum()).map(|mon| &mon.quorum);
     let greeted = members.iter().filter_map(|member| greeting(member)?.quorum.as_ref());
     let quorums: Vec<&Vec<String>> = own.chain(greeted).filter(|names| !names.is_empty()).collect();
     let listed: BTreeSet<&str> = quorums.iter().flat_map(|names| names.iter()).map(String::as_str).collect();
@@ -139,11 +139,10 @@ fn about(count: &Count<'_>, member: &Member<Facts>, stands: bool) -> Option<Find
     Some(Finding::new("ceph-mon-out-of-quorum", Severity::Degraded, host, cause).next(next))
 }
 
-fn no_quorum(picture: &Picture<'_>, count: &Count<'_>) -> Option<Finding> {
-    let gone: Vec<_> = picture.of("mon").map(|(_, member)| member).filter(|member| is_gone(member)).collect();
-    let denied =
-        picture.of("mon").filter(|(_, member)| matches!(member.answer, Answer::Denied { .. })).count();
-    let lost: Vec<String> = picture
+fn no_quorum(known: &Known<'_>, count: &Count<'_>) -> Option<Finding> {
+    let gone: Vec<_> = known.of("mon").map(|(_, member)| member).filter(|member| is_gone(member)).collect();
+    let denied = known.of("mon").filter(|(_, member)| matches!(member.answer, Answer::Denied { .. })).count();
+    let lost: Vec<String> = known
         .of("mon")
         .map(|(_, member)| member)
         .filter(|member| !count.serving.contains(id(member)))
@@ -154,7 +153,7 @@ fn no_quorum(picture: &Picture<'_>, count: &Count<'_>) -> Option<Finding> {
     let (code, severity, rest) = if count.may_stand() {
         let rest = "whether the others are in quorum could not be asked from here";
         ("ceph-quorum-unknown", Severity::Unknown, rest)
-    } else if picture.mons().any(|mon| mon.state == "electing")
+    } else if known.mons().any(|mon| mon.state == "electing")
         && count.voters.saturating_sub(gone.len()) >= count.majority()
     {
         ("ceph-electing", Severity::Degraded, "they are electing a leader, and all requests wait for that")

@@ -20,7 +20,7 @@ macro_rules! facts {
     };
     ($name:literal, $cib:literal) => {
         Facts {
-            picture: mon::picture(recorded!($name, ".mon.xml"), "", Some(0)).unwrap(),
+            status: mon::status(recorded!($name, ".mon.xml"), "", Some(0)).unwrap(),
             configured: Some(cib::configured(recorded!($cib, ".cib.xml")).unwrap()),
             corosync: facts::Corosync::default(),
         }
@@ -48,16 +48,16 @@ fn member(number: usize, answer: Answer<Facts>, more: &str) -> Member<Facts> {
 }
 
 fn got(number: usize, facts: &Facts) -> Member<Facts> {
-    // The address is where the picture has it.
+    // The address is where the status has it.
     let own = format!("controller-{number}");
-    let here = |id: &str| facts.picture.resources.iter().any(|one| one.id == id && one.nodes.contains(&own));
+    let here = |id: &str| facts.status.resources.iter().any(|one| one.id == id && one.nodes.contains(&own));
     let addresses = facts.configured.iter().flat_map(|all| &all.addresses);
     let has: Vec<&str> = addresses.filter(|one| here(&one.resource)).map(|one| one.ip.as_str()).collect();
     member(number, Answer::Got { facts: facts.clone() }, &has.join(","))
 }
 
 fn down(number: usize, more: &str) -> Member<Facts> {
-    let trouble = mon::picture(recorded!("crash-0.mon.xml"), "", Some(102)).unwrap_err();
+    let trouble = mon::status(recorded!("crash-0.mon.xml"), "", Some(102)).unwrap_err();
     member(number, trouble.into(), more)
 }
 
@@ -244,12 +244,12 @@ fn a_stale_failure_changes_nothing_and_a_standing_one_does() {
 
     // The same failure, and the resource is elsewhere, and barred from where it failed.
     let mut facts = facts!("stale-0", "stale-0");
-    for one in facts.picture.resources.iter_mut().filter(|one| one.id == "dummy") {
+    for one in facts.status.resources.iter_mut().filter(|one| one.id == "dummy") {
         one.nodes = vec!["controller-2".to_string()];
     }
     let (state, judgement) = alone(&facts);
     assert_eq!((state, but_fencing(&judgement)), (State::Ok, vec!["pacemaker-stale-failure"]));
-    facts.picture.barred.push(("dummy".to_string(), "controller-1".to_string()));
+    facts.status.barred.push(("dummy".to_string(), "controller-1".to_string()));
     let (state, judgement) = alone(&facts);
     assert_eq!((state, but_fencing(&judgement)), (State::Degraded, vec!["pacemaker-barred"]));
     assert!(finding(&judgement, "pacemaker-barred").cause.contains("it is well on controller-2"));
@@ -274,14 +274,14 @@ fn what_an_operator_wanted_is_said_so() {
         assert!(intended(&judgement), "{:#?}", judgement.findings);
     }
     let mut facts = facts!("disabled-0");
-    facts.picture.stop_all = true;
+    facts.status.stop_all = true;
     let (state, judgement) = alone(&facts);
     assert!(state == State::Failed && codes(&judgement).contains(&"pacemaker-stop-all"));
     // An address that is switched off is still gone.
-    for one in facts.picture.resources.iter_mut().filter(|one| one.id == "vip") {
+    for one in facts.status.resources.iter_mut().filter(|one| one.id == "vip") {
         (one.disabled, one.role) = (true, facts::Role::Stopped);
     }
-    facts.picture.stop_all = false;
+    facts.status.stop_all = false;
     assert_eq!(alone(&facts).0, State::Failed);
 }
 
@@ -363,7 +363,7 @@ fn bundles_have_as_many_replicas_as_the_configuration_demands() {
 fn a_bundle_that_is_down_counts_by_what_it_serves() {
     let stopped = |bundle: &str| {
         let mut facts = facts!("bundles", "bundles");
-        for one in facts.picture.resources.iter_mut().filter(|one| one.of == bundle) {
+        for one in facts.status.resources.iter_mut().filter(|one| one.of == bundle) {
             (one.role, one.nodes) = (facts::Role::Stopped, Vec::new());
         }
         alone(&facts)
@@ -374,7 +374,7 @@ fn a_bundle_that_is_down_counts_by_what_it_serves() {
     }
     assert_eq!(stopped("redis-bundle").0, State::Degraded);
     let mut facts = facts!("bundles", "bundles");
-    for one in facts.picture.resources.iter_mut().filter(|one| one.id == "redis") {
+    for one in facts.status.resources.iter_mut().filter(|one| one.id == "redis") {
         one.role = facts::Role::Promoted;
     }
     assert_eq!(but_fencing(&alone(&facts).1), ["pacemaker-promoted-twice"]);
@@ -383,7 +383,7 @@ fn a_bundle_that_is_down_counts_by_what_it_serves() {
 #[test]
 fn replicas_of_a_host_in_standby_are_not_missed() {
     let mut facts = facts!("bundles_host_down", "bundles");
-    for node in facts.picture.nodes.iter_mut().filter(|node| node.name == "controller-1") {
+    for node in facts.status.nodes.iter_mut().filter(|node| node.name == "controller-1") {
         (node.online, node.standby) = (true, true);
     }
     let (state, judgement) = alone(&facts);
@@ -396,7 +396,7 @@ fn replicas_of_a_host_in_standby_are_not_missed() {
 #[test]
 fn a_replica_of_galera_that_only_runs_is_missed() {
     let mut facts = facts!("bundles", "bundles");
-    let mut replicas = facts.picture.resources.iter_mut().filter(|one| one.id == "galera");
+    let mut replicas = facts.status.resources.iter_mut().filter(|one| one.id == "galera");
     replicas.next_back().unwrap().role = facts::Role::Unpromoted;
     let (state, judgement) = alone(&facts);
     assert_eq!((state, but_fencing(&judgement)), (State::Degraded, vec!["pacemaker-bundle-short"]));
@@ -407,7 +407,7 @@ fn a_replica_of_galera_that_only_runs_is_missed() {
 #[test]
 fn a_clone_is_missed_where_it_could_run() {
     let stop = |facts: &mut Facts, host: &str| {
-        for one in facts.picture.resources.iter_mut().filter(|one| one.of == "each-clone") {
+        for one in facts.status.resources.iter_mut().filter(|one| one.of == "each-clone") {
             if one.nodes.iter().any(|node| node == host) {
                 (one.role, one.nodes) = (facts::Role::Stopped, Vec::new());
             }
@@ -417,7 +417,7 @@ fn a_clone_is_missed_where_it_could_run() {
     stop(&mut facts, "controller-1");
     let (state, judgement) = alone(&facts);
     assert_eq!((state, but_fencing(&judgement)), (State::Degraded, vec!["pacemaker-clone-short"]));
-    facts.picture.bans.push(("each-clone".to_string(), "controller-1".to_string()));
+    facts.status.bans.push(("each-clone".to_string(), "controller-1".to_string()));
     assert_eq!(but_fencing(&alone(&facts).1), [""; 0], "it may not run there");
     for host in ["controller-0", "controller-2"] {
         stop(&mut facts, host);
@@ -426,9 +426,9 @@ fn a_clone_is_missed_where_it_could_run() {
     // A group that is cloned has an instance of each of its members on each host.
     let mut facts = facts!("standby-0");
     let members: Vec<_> =
-        facts.picture.resources.iter().filter(|one| one.of == "each-clone").cloned().collect();
+        facts.status.resources.iter().filter(|one| one.of == "each-clone").cloned().collect();
     facts
-        .picture
+        .status
         .resources
         .extend(members.into_iter().map(|one| facts::Resource { id: "second".to_string(), ..one }));
     assert_eq!(but_fencing(&alone(&facts).1), ["pacemaker-node-standby"]);
@@ -445,7 +445,7 @@ fn an_address_that_pacemaker_only_believes_in() {
             .contains("does not have the address 10.77.0.100")
     );
     // Where nobody asked the host, nobody knows.
-    facts.picture.nodes.retain(|node| node.name != "controller-1");
+    facts.status.nodes.retain(|node| node.name != "controller-1");
     assert!(
         !codes(&judged(&[member(1, Answer::Got { facts }, "")]).1).contains(&"pacemaker-address-missing")
     );
@@ -455,23 +455,23 @@ fn an_address_that_pacemaker_only_believes_in() {
 fn hosts_that_are_not_all_there_are_told() {
     type Change = fn(&mut Facts);
     let cases: [(Change, &str, State); 9] = [
-        (|facts| facts.picture.nodes[1].pending = true, "pacemaker-node-joining", State::Degraded),
-        (|facts| facts.picture.nodes[1].health = "red".to_string(), "pacemaker-node-health", State::Degraded),
+        (|facts| facts.status.nodes[1].pending = true, "pacemaker-node-joining", State::Degraded),
+        (|facts| facts.status.nodes[1].health = "red".to_string(), "pacemaker-node-health", State::Degraded),
         (
-            |facts| facts.picture.nodes[1].standby_on_fail = true,
+            |facts| facts.status.nodes[1].standby_on_fail = true,
             "pacemaker-node-standby-failed",
             State::Degraded,
         ),
         (
-            |facts| facts.picture.nodes[1].feature_set = "3.19.0".to_string(),
+            |facts| facts.status.nodes[1].feature_set = "3.19.0".to_string(),
             "pacemaker-versions-differ",
             State::Ok,
         ),
-        (|facts| facts.picture.dc = None, "pacemaker-no-dc", State::Degraded),
-        (|facts| facts.picture.resources[1].orphaned = true, "pacemaker-orphan", State::Ok),
-        (|facts| facts.picture.resources[1].failed = true, "pacemaker-resource-failed", State::Degraded),
+        (|facts| facts.status.dc = None, "pacemaker-no-dc", State::Degraded),
+        (|facts| facts.status.resources[1].orphaned = true, "pacemaker-orphan", State::Ok),
+        (|facts| facts.status.resources[1].failed = true, "pacemaker-resource-failed", State::Degraded),
         (
-            |facts| facts.picture.resources[1].nodes.push("controller-2".to_string()),
+            |facts| facts.status.resources[1].nodes.push("controller-2".to_string()),
             "pacemaker-runs-twice",
             State::Failed,
         ),
@@ -492,18 +492,18 @@ fn hosts_that_are_not_all_there_are_told() {
 #[test]
 fn a_host_that_has_lost_its_attributes_is_not_of_another_version() {
     let mut facts = facts!("healthy-0");
-    facts.picture.nodes[2].feature_set = "<3.15.1".to_string();
-    facts.picture.mixed_versions = true;
+    facts.status.nodes[2].feature_set = "<3.15.1".to_string();
+    facts.status.mixed_versions = true;
     assert_eq!(but_fencing(&alone(&facts).1), Vec::<&str>::new());
 }
 
 #[test]
 fn clusters_that_know_nothing_of_each_other_are_judged_apart() {
     let mut other = facts!("healthy-0");
-    for node in &mut other.picture.nodes {
+    for node in &mut other.status.nodes {
         node.name = node.name.replace("controller", "database");
     }
-    other.picture.dc = Some("database-0".to_string());
+    other.status.dc = Some("database-0".to_string());
     let (_, judgement) = judged(&[got(0, &facts!("healthy-0")), got(1, &other)]);
     assert!(judgement.summary.contains("DC controller-0") && judgement.summary.contains("; DC database-0"));
     assert!(!codes(&judgement).contains(&"pacemaker-views-differ"));

@@ -7,15 +7,15 @@ use crate::view;
 
 #[test]
 fn who_is_not_let_in_knows_nothing() {
-    let trouble = mon::picture(recorded!("denied-0.mon.xml"), "", Some(4)).unwrap_err();
+    let trouble = mon::status(recorded!("denied-0.mon.xml"), "", Some(4)).unwrap_err();
     assert!(matches!(&trouble, Trouble::Denied(cause) if cause.contains("haclient")), "{trouble}");
     let (state, judgement) = judged(&[member(0, trouble.into(), "")]);
     assert_eq!((state, codes(&judgement)), (State::Unknown, vec!["pacemaker-denied"]));
     let down =
-        mon::picture("", "Connection to cluster failed: Transport endpoint is not connected\n", Some(107));
+        mon::status("", "Connection to cluster failed: Transport endpoint is not connected\n", Some(107));
     assert!(matches!(down, Err(Trouble::Down(_))), "1.1 says so in a line");
     for nonsense in ["", "<html></html>", "<pacemaker-result><nodes/></pacemaker-result>"] {
-        assert!(matches!(mon::picture(nonsense, "", Some(1)), Err(Trouble::Broken(_))), "{nonsense}");
+        assert!(matches!(mon::status(nonsense, "", Some(1)), Err(Trouble::Broken(_))), "{nonsense}");
     }
     assert!(mon::is_old("", "crm_mon: unrecognized option '--output-as=xml'"));
 }
@@ -31,13 +31,13 @@ fn old_and_new_names_are_read() {
         <failures><failure op_key="my_db_migrate_to_0" node="c0" exitstatus="unknown error" exitcode="1"
         status="Timed Out" last-rc-change="Tue Nov 24 10:56:38 2026" task="migrate_to"/>
         <failure op_key="db:1_monitor_3000" node="c0" exitstatus="not running" status="complete"/></failures></crm_mon>"#;
-    let picture = mon::picture(old, "", Some(0)).unwrap();
+    let status = mon::status(old, "", Some(0)).unwrap();
     assert_eq!(
-        (picture.resources[0].role, picture.resources[0].whole),
+        (status.resources[0].role, status.resources[0].whole),
         (facts::Role::Promoted, facts::Whole::Promotable)
     );
-    assert!(picture.resources[1].orphaned && picture.fencing);
-    let [first, second] = picture.failures.as_slice() else { panic!("{:?}", picture.failures) };
+    assert!(status.resources[1].orphaned && status.fencing);
+    let [first, second] = status.failures.as_slice() else { panic!("{:?}", status.failures) };
     assert_eq!(
         (first.resource.as_str(), first.task.as_str(), first.status.as_str()),
         ("my_db", "migrate_to", "Timed Out")
@@ -103,7 +103,7 @@ fn a_member_is_found_where_it_runs_or_should() {
 proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(text in "\\PC*", line in "[A-Za-z :0-9]{0,30}\n") {
-        let _ = mon::picture(&text, &text, None);
+        let _ = mon::status(&text, &text, None);
         let _ = cib::configured(&text);
         let _ = (corosync::votes(&line.repeat(5)), corosync::faults(&line), find::nodes(&text));
     }
@@ -114,8 +114,8 @@ proptest! {
         let whole = recorded!("bundles_promote_failed.mon.xml");
         let (head, rest) = whole.split_at(start);
         let tail = if double { &whole[start.saturating_sub(length)..] } else { rest.get(length..).unwrap_or_default() };
-        if let Ok(picture) = mon::picture(&format!("{head}{tail}"), "", Some(0)) {
-            let facts = Facts { picture, ..Facts::default() };
+        if let Ok(status) = mon::status(&format!("{head}{tail}"), "", Some(0)) {
+            let facts = Facts { status, ..Facts::default() };
             let _ = judged(&[got(0, &facts), down(1, VIP)]);
         }
     }

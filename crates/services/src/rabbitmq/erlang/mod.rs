@@ -56,19 +56,19 @@ pub(super) type Call = (&'static str, &'static str, Vec<Term>);
 
 /// A connection to a node.
 #[derive(Debug)]
-pub(super) struct Link<S> {
+pub(super) struct Connection<S> {
     stream: S,
     own: String,
     /// The node's full name.
     pub(super) node: String,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Shakes hands; both sides prove that they know the cookie.
     ///
     /// # Errors
     /// When it is another cookie, or no node that speaks as Erlang 23 and later do.
-    pub(super) async fn open(mut stream: S, cookie: &[u8]) -> Result<Link<S>, Trouble> {
+    pub(super) async fn open(mut stream: S, cookie: &[u8]) -> Result<Connection<S>, Trouble> {
         let trouble = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => Trouble::Denied("the node hung up on us".to_string()),
             _ => Trouble::from_io(&error, "shaking hands with the node"),
@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if proven.strip_prefix(b"a") != Some(proof(cookie, own_number).as_slice()) {
             return Err(Trouble::Denied(format!("{node} does not prove that it knows the cookie")));
         }
-        Ok(Link { stream, own, node })
+        Ok(Connection { stream, own, node })
     }
 
     /// Calls all functions at once and gives their results in this order. One that has failed, or had not
@@ -212,7 +212,7 @@ fn is_failure(result: &Term) -> bool {
     matches!(result.items(), [Term::Atom(first), ..] if first == "badrpc")
 }
 
-/// The results of a recorded conversation, as [`Link::call`] gives them.
+/// The results of a recorded conversation, as [`Connection::call`] gives them.
 #[cfg(test)]
 pub(super) fn recorded(mut bytes: &[u8], calls: usize) -> Vec<Option<Term>> {
     let mut results = vec![None; calls];
@@ -261,7 +261,7 @@ mod tests {
             assert_eq!(reply[5..], proof(b"WRONG", 4711));
             assert_ne!(reply[5..], proof(b"RIGHT", 4711));
         });
-        let trouble = Link::open(ours, b"WRONG").await.unwrap_err();
+        let trouble = Connection::open(ours, b"WRONG").await.unwrap_err();
         assert_eq!(trouble, Trouble::Denied("rabbit@a has another cookie".to_string()));
         node.await.unwrap();
     }
