@@ -99,7 +99,7 @@ impl Session {
             (40 | 50, _) | (90, 20) => false,
             // basic: publish, ack, reject and nack
             (60, 40 | 80 | 90 | 120) => false,
-            _ => !self.promises.is_empty() || !self.link.lock().has_room(),
+            _ => self.promises.hold_back(frame.channel) || !self.link.lock().has_room(),
         }
     }
 

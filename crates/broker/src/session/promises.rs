@@ -47,6 +47,11 @@ impl Promises {
         !self.written.is_empty()
     }
 
+    /// Whether an answer on this channel has to wait for others. What waits for space holds back its own channel alone.
+    pub(super) fn hold_back(&self, channel: u16) -> bool {
+        self.wait_for_sync() || self.owing.contains(&channel)
+    }
+
     fn push(&mut self, end: Position, channel: u16, frame: Vec<u8>) {
         let promise = Promise { end, channel, frame };
         if end == OWED || self.owing.contains(&channel) {
