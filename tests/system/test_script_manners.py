@@ -71,3 +71,13 @@ def test_the_slowest_are_told(tmp_path):
         '<testcase classname="test_b" time="0.2"/></testsuite></testsuites>')
     said = script("slowest", str(tmp_path)).stdout.splitlines()
     assert said[:3] == ["slowest:", "      14 s  system: test_a", "      11 s  stage11"] and len(said) == 11, said
+
+
+def test_what_services_are_missing_is_told(tmp_path):
+    """One line with all of them, where dpkg knows none; nothing is installed, or asked of root."""
+    (tmp_path / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "dpkg-query").chmod(0o755)
+    done = subprocess.run([REPOSITORY / "tests/services/install", "--missing"], capture_output=True, text=True, timeout=30,
+                          env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1), done
+    assert {"mariadb-server", "ceph-mon", "pacemaker"} <= set(done.stdout.split())
