@@ -65,12 +65,13 @@ def test_the_program_is_built_once_whatever_is_built_beside_it():
 
 def test_the_slowest_are_told(tmp_path):
     """By file where the runner told of its tests, else by stage; the slowest first, ten of them."""
-    (tmp_path / "times").write_text("".join(f"{n} stage{n}\n" for n in range(12)) + "30 system\n")
+    (tmp_path / "times").write_text("".join(f"{n} stage{n}\n" for n in range(12)) + "31 system\n30 rust\n")
+    (tmp_path / "rust.xml").write_text('<testsuites><testsuite><testcase classname="broker" time="5"/></testsuite></testsuites>')
     (tmp_path / "system.xml").write_text(
         '<testsuites><testsuite><testcase classname="test_a.TestIt" time="7.5"/><testcase classname="test_a" time="6.0"/>'
         '<testcase classname="test_b" time="0.2"/></testsuite></testsuites>')
     said = script("slowest", str(tmp_path)).stdout.splitlines()
-    assert said[:3] == ["slowest:", "      14 s  system: test_a", "      11 s  stage11"] and len(said) == 11, said
+    assert said[:4] == ["slowest:", "      25 s  rust: the rest", "      17 s  system: the rest", "      14 s  system: test_a"] and len(said) == 11, said
 
 
 def test_what_services_are_missing_is_told(tmp_path):
