@@ -115,6 +115,9 @@ listen nova_vnc_proxy
 {servers}""")  # fmt: skip
     balancer = host.start(["haproxy", "-db", "-f", config])
     try:
+        # Until it answers there it is a balancer that does not tell of its servers.
+        ask = ["socat", "-t", "3", "-", "UNIX-CONNECT:/run/haproxy.sock"]
+        host.lab.until(lambda: "Uptime_sec" in host.run(ask, input="show info\n").stdout, what="haproxy's stats socket")
         consoles.novnc[host].freeze()
         try:
             _, answer, _ = host.services("--json", "--deadline", "6", "--inventory", consoles.lab.inventory())
