@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::wakers::Wakers;
+
 /// A backlog at which publishers wait a little, as long as consumers are at work on it.
 const BUSY: u64 = 10_000;
 /// Consumers that got nothing for this many milliseconds are not at work.
@@ -37,16 +39,13 @@ pub(crate) fn is_worked_off(messages: u64) -> bool {
 /// Publishers that wait for one queue.
 #[derive(Default)]
 pub(crate) struct HeldBack {
-    publishers: Mutex<Vec<Waker>>,
+    publishers: Mutex<Wakers>,
     any: AtomicBool,
 }
 
 impl HeldBack {
     pub(crate) fn add(&self, publisher: &Waker) {
-        let mut publishers = self.publishers.lock();
-        if !publishers.iter().any(|held| held.will_wake(publisher)) {
-            publishers.push(publisher.clone());
-        }
+        self.publishers.lock().add(publisher);
         self.any.store(true, Ordering::Release);
     }
 
@@ -54,7 +53,7 @@ impl HeldBack {
     #[inline]
     pub(crate) fn relieve(&self) {
         if self.any.swap(false, Ordering::AcqRel) {
-            self.publishers.lock().drain(..).for_each(Waker::wake);
+            self.publishers.lock().wake_all();
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::consumer::Consumer;
-use super::queue_type::Unacked;
+use super::queue_type::{QueueType, Unacked};
+use super::starved::Starved;
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Deliveries {
     consumers_outstanding: u32,
     /// `basic.qos` with `global`: the limit all consumers of the channel share; 0 is none.
     pub(crate) prefetch_limit: u16,
+    /// Queues with consumers here that were refused for that limit's sake.
+    pub(super) starved: Starved,
 }
 
 impl Deliveries {
@@ -31,8 +34,17 @@ impl Deliveries {
     /// Whether the limit that consumers share, if there is one, lets another message through to this one.
     #[inline]
     pub(super) fn has_credit(&self, consumer: &Consumer) -> bool {
+        consumer.no_ack || self.is_below_limit()
+    }
+
+    fn is_below_limit(&self) -> bool {
         let limit = u32::from(self.prefetch_limit);
-        limit == 0 || consumer.no_ack || self.consumers_outstanding < limit
+        limit == 0 || self.consumers_outstanding < limit
+    }
+
+    /// The next of the queues that wait for the shared limit, while that lets messages through.
+    pub(super) fn next_starved(&mut self) -> Option<Arc<dyn QueueType>> {
+        if self.is_below_limit() { self.starved.take_first() } else { None }
     }
 
     /// Keeps the newest delivery until it is settled.

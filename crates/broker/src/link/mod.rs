@@ -9,6 +9,7 @@
 //! | [`outbox`] | frames that wait for the socket, and how much room there is |
 //! | [`deliveries`] | what one channel was sent and has not settled |
 //! | [`consumer`] | one `basic.consume` |
+//! | [`starved`] | queues that wait for a client |
 //! | [`queue_type`] | a queue as a connection knows it, and what queues want done |
 //!
 //! Lock order: a queue's lock may be held while an outbox is locked, never the other way round, and nobody holds
@@ -18,6 +19,7 @@ pub(crate) mod consumer;
 pub(crate) mod deliveries;
 pub(crate) mod outbox;
 pub(crate) mod queue_type;
+mod starved;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -29,7 +31,7 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
 
-pub(crate) use self::consumer::{Consumer, Refusal};
+pub(crate) use self::consumer::{Consumer, Refusal, Relief};
 pub(crate) use self::deliveries::Deliveries;
 pub(crate) use self::outbox::{Delivery, OUTBOX_LIMIT, Outbox};
 pub(crate) use self::queue_type::{Effects, QueueType, Unacked};
@@ -148,8 +150,25 @@ impl Link {
         self.lock().take_frames(buffer)
     }
 
-    /// Notes that `written` bytes went out and returns the queues that wait for that, once there is room.
-    pub(crate) fn wrote(&self, written: usize) -> Vec<Arc<dyn QueueType>> {
+    /// Notes that `written` bytes went out. Whether queues that wait for room [should](Self::serve_starved) be served.
+    pub(crate) fn wrote(&self, written: usize) -> bool {
         self.lock().wrote(written)
+    }
+
+    /// Serves queues that wait for room, one after the other, as long as there is some.
+    pub(crate) fn serve_starved(&self, effects: &mut Effects) {
+        let next = || self.lock().next_starved();
+        while let Some(queue) = next() {
+            queue.pump(Relief::Room { link: self.id }, effects);
+        }
+    }
+
+    /// Serves queues that wait for the limit which the consumers of a channel share, one after the other, as long as
+    /// it lets messages through. To be called when something of the channel was settled, or the limit is another.
+    pub(crate) fn serve_limited(&self, channel: u16, effects: &mut Effects) {
+        let next = || self.lock().channel(channel).and_then(Deliveries::next_starved);
+        while let Some(queue) = next() {
+            queue.pump(Relief::Credit { link: self.id, channel }, effects);
+        }
     }
 }

@@ -9,6 +9,7 @@ use amqp::properties::{write_body_frames, write_header_frame};
 use super::consumer::{Consumer, Refusal};
 use super::deliveries::Deliveries;
 use super::queue_type::{QueueType, Unacked};
+use super::starved::Starved;
 use crate::message::{Entry, Parts};
 
 /// Bytes an outbox takes before its queues have to wait: enough for a few large writes, and the most a client
@@ -24,7 +25,7 @@ pub(crate) struct Outbox {
     /// By channel number.
     channels: Vec<Option<Box<Deliveries>>>,
     /// Queues that found no room here and want to be asked again.
-    starved: Vec<Arc<dyn QueueType>>,
+    starved: Starved,
     /// Nothing is sent any more.
     pub(crate) shut: bool,
     /// When bytes last went to the socket, or began to wait.
@@ -44,7 +45,7 @@ impl Outbox {
             in_flight: 0,
             frame_max: amqp::frame::MIN_FRAME_SIZE,
             channels: Vec::new(),
-            starved: Vec::new(),
+            starved: Starved::default(),
             shut: false,
             last_progress: sched::now(),
         }
@@ -77,14 +78,16 @@ impl Outbox {
         true
     }
 
-    /// Notes that `written` bytes went out and returns the queues that wait for that, once there is room.
-    pub(super) fn wrote(&mut self, written: usize) -> Vec<Arc<dyn QueueType>> {
+    /// Notes that `written` bytes went out. Whether there are queues that wait for that, and room enough to ask them.
+    pub(super) fn wrote(&mut self, written: usize) -> bool {
         self.in_flight = self.in_flight.saturating_sub(written);
         self.last_progress = sched::now();
-        if self.starved.is_empty() || self.waiting() > OUTBOX_LIMIT / 2 {
-            return Vec::new();
-        }
-        std::mem::take(&mut self.starved)
+        !self.starved.is_empty() && self.waiting() <= OUTBOX_LIMIT / 2
+    }
+
+    /// The next of the queues that wait for room, as long as there is some.
+    pub(super) fn next_starved(&mut self) -> Option<Arc<dyn QueueType>> {
+        if self.has_room() { self.starved.take_first() } else { None }
     }
 
     pub(crate) fn open_channel(&mut self, number: u16) {
@@ -108,10 +111,17 @@ impl Outbox {
         self.channels.get_mut(usize::from(number))?.as_deref_mut()
     }
 
-    /// Remembers a queue that has something for this client as soon as there is room.
-    pub(crate) fn starve(&mut self, queue: Arc<dyn QueueType>) {
-        if !self.starved.iter().any(|q| Arc::ptr_eq(q, &queue)) {
-            self.starved.push(queue);
+    /// Remembers a queue that has something for a consumer which had to refuse it: the queue is told when there is
+    /// room, or the channel may have more. (An acknowledgement of the consumer's own comes to the queue anyway.)
+    pub(crate) fn starve(&mut self, queue: Arc<dyn QueueType>, consumer: &Consumer, refusal: Refusal) {
+        match refusal {
+            Refusal::Room => self.starved.add(queue),
+            Refusal::SharedCredit => {
+                if let Some(deliveries) = self.channel(consumer.channel) {
+                    deliveries.starved.add(queue);
+                }
+            }
+            Refusal::Credit | Refusal::Gone => {}
         }
     }
 
@@ -126,7 +136,10 @@ impl Outbox {
         if self.waiting() >= OUTBOX_LIMIT {
             return Err(Refusal::Room);
         }
-        if !deliveries.has_credit(consumer) || !consumer.has_credit() {
+        if !deliveries.has_credit(consumer) {
+            return Err(Refusal::SharedCredit);
+        }
+        if !consumer.has_credit() {
             return Err(Refusal::Credit);
         }
         Ok(())

@@ -8,8 +8,8 @@
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use super::Consumer;
-use crate::flow::Backlog;
+use super::{Consumer, Relief};
+use crate::flow::{Backlog, Wakers};
 use crate::message::{Entry, Stored};
 use crate::trace::Trace;
 
@@ -28,8 +28,8 @@ pub(crate) trait QueueType: Send + Sync {
     /// taken out.
     fn requeue(self: Arc<Self>, deliveries: &mut [Unacked], effects: &mut Effects);
 
-    /// Serves consumers from the line, for as long as both last.
-    fn pump(self: Arc<Self>, effects: &mut Effects);
+    /// What some of its consumers waited for is back: serves consumers, for as long as both they and messages last.
+    fn pump(self: Arc<Self>, relief: Relief, effects: &mut Effects);
 
     /// Reads the next messages back from disk, which it asked for in [`Effects::load`]. Blocks.
     fn load(self: Arc<Self>, effects: &mut Effects);
@@ -54,7 +54,7 @@ pub(crate) struct Effects {
     /// Records that queues, named by identity, are done with.
     pub(crate) settled: Vec<(u64, Stored)>,
     /// Tasks that have something to send, each once.
-    pub(crate) wake: Vec<Waker>,
+    pub(crate) wake: Wakers,
     /// Queues to be called at a time, in milliseconds since the epoch.
     pub(crate) arm: Vec<(u64, Weak<dyn QueueType>)>,
     /// Queues whose next messages lie on disk only.
@@ -67,9 +67,7 @@ pub(crate) struct Effects {
 impl Effects {
     #[inline]
     pub(crate) fn wake(&mut self, task: &Waker) {
-        if !self.wake.iter().any(|waker| waker.will_wake(task)) {
-            self.wake.push(task.clone());
-        }
+        self.wake.add(task);
     }
 
     /// The queue is done with the message, which is settled in the log if it has a record there and was not before.

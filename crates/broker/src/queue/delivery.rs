@@ -10,7 +10,7 @@ use super::paging::forget;
 use super::{Queue, State};
 use crate::clock::now_ms;
 use crate::flow::backlog;
-use crate::link::{Delivery, Effects, Outbox, QueueType};
+use crate::link::{Consumer, Delivery, Effects, Outbox, QueueType, Refusal};
 use crate::message::{Entry, Incoming, Parts, Stored};
 use crate::trace::{Channel, Trace};
 
@@ -55,7 +55,7 @@ impl Queue {
                 rest = messages.next();
                 true
             };
-            let served = consumers.serve(give, |outbox| outbox.starve(self.as_any_type()));
+            let served = consumers.serve(give, self.starve());
             state.last_delivery = batch.now;
             if served == (Served::Stopped { for_room: true }) {
                 effects.backlog = Some(Arc::clone(self) as Arc<_>);
@@ -130,11 +130,19 @@ impl Queue {
         }
     }
 
+    /// What consumers that refuse leave behind: they are asked again when they have what they lack.
+    fn starve(self: &Arc<Self>) -> impl FnMut(&mut Outbox, &Consumer, Refusal) {
+        |outbox, consumer, refusal| outbox.starve(self.as_any_type(), consumer, refusal)
+    }
+
     /// Serves consumers from the line, for as long as both last.
     pub(crate) fn serve(self: &Arc<Self>, effects: &mut Effects) {
-        let mut state = self.lock();
+        self.serve_locked(&mut self.lock(), effects);
+    }
+
+    pub(super) fn serve_locked(self: &Arc<Self>, state: &mut State, effects: &mut Effects) {
         if !self.is_deleted() {
-            self.pump_locked(&mut state, now_ms(), effects);
+            self.pump_locked(state, now_ms(), effects);
         }
     }
 
@@ -165,7 +173,7 @@ impl Queue {
             *last_delivery = now;
             true
         };
-        let served = consumers.serve(give, |outbox| outbox.starve(self.as_any_type()));
+        let served = consumers.serve(give, self.starve());
         if served == Served::All && state.ready.front().is_some_and(|e| e.message.is_none()) {
             self.want_loading(state, now, effects);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Queue;
 use crate::flow::{Backlog, backlog};
-use crate::link::{Effects, QueueType, Unacked};
+use crate::link::{Effects, QueueType, Relief, Unacked};
 
 impl QueueType for Queue {
     fn id(&self) -> u64 {
@@ -18,15 +18,17 @@ impl QueueType for Queue {
     }
 
     fn acknowledge(self: Arc<Self>, deliveries: &mut [Unacked], effects: &mut Effects) {
-        self.settle(deliveries.iter_mut().filter_map(|unacked| unacked.entry.take()), effects);
+        self.settle(deliveries, effects);
     }
 
     fn requeue(self: Arc<Self>, deliveries: &mut [Unacked], effects: &mut Effects) {
-        self.take_back(deliveries.iter_mut().filter_map(|unacked| unacked.entry.take()), effects);
+        self.take_back(deliveries, effects);
     }
 
-    fn pump(self: Arc<Self>, effects: &mut Effects) {
-        self.serve(effects);
+    fn pump(self: Arc<Self>, relief: Relief, effects: &mut Effects) {
+        let mut state = self.lock();
+        state.consumers.relieve(relief);
+        self.serve_locked(&mut state, effects);
     }
 
     fn load(self: Arc<Self>, effects: &mut Effects) {
@@ -46,7 +48,7 @@ impl Backlog for Queue {
 
     fn is_consumed(&self, stuck: Duration) -> bool {
         let state = self.lock();
-        state.consumers.iter().any(|consumer| !consumer.link.lock().is_stuck(stuck))
+        state.consumers.links().any(|link| !link.lock().is_stuck(stuck))
     }
 
     fn hold_back(&self, publisher: &Waker) {

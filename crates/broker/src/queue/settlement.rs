@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::Queue;
-use super::consumers::Subscription;
+use super::consumers::{Consumers, Subscription};
 use super::paging::forget;
+use super::{Queue, State};
 use crate::clock::now_ms;
-use crate::link::{Consumer, Delivery, Effects, Link};
+use crate::link::{Consumer, Delivery, Effects, Link, Unacked};
 use crate::message::{Entry, Stored};
 use crate::trace::{Channel, Trace};
 
@@ -23,43 +23,48 @@ pub(crate) enum ConsumeRefusal {
 /// So many messages are settled or put back in one hold of the queue's lock: a client may hold millions.
 const SLICE: usize = 4096;
 
+/// The entries of some deliveries; whose they were may have credit again.
+fn settled(slice: &mut [Unacked], consumers: &mut Consumers) -> impl Iterator<Item = Entry> {
+    slice.iter_mut().filter_map(|unacked| {
+        if let Some(consumer) = &unacked.consumer {
+            consumers.note_settled(consumer);
+        }
+        unacked.entry.take()
+    })
+}
+
 impl Queue {
     /// The messages are done with (acknowledged, or rejected for good).
-    pub(super) fn settle(self: &Arc<Self>, entries: impl IntoIterator<Item = Entry>, effects: &mut Effects) {
-        let mut entries = entries.into_iter();
-        loop {
+    pub(super) fn settle(self: &Arc<Self>, deliveries: &mut [Unacked], effects: &mut Effects) {
+        let mut slices = deliveries.chunks_mut(SLICE).peekable();
+        while let Some(slice) = slices.next() {
             let mut state = self.lock();
-            let mut done = 0;
-            for entry in entries.by_ref().take(SLICE) {
-                state.unacked.subtract(&entry);
+            let State { unacked, consumers, .. } = &mut *state;
+            for entry in settled(slice, consumers) {
+                unacked.subtract(&entry);
                 effects.settle(self.id, &entry);
-                done += 1;
             }
-            if done < SLICE {
-                return self.pump_locked(&mut state, now_ms(), effects);
+            if slices.peek().is_none() {
+                self.pump_locked(&mut state, now_ms(), effects);
             }
         }
     }
 
     /// Puts messages back where they stood, marked as redelivered.
-    pub(super) fn take_back(
-        self: &Arc<Self>,
-        entries: impl IntoIterator<Item = Entry>,
-        effects: &mut Effects,
-    ) {
-        let mut entries = entries.into_iter().peekable();
+    pub(super) fn take_back(self: &Arc<Self>, deliveries: &mut [Unacked], effects: &mut Effects) {
         // Others have their turn in between. Nothing of it is delivered before all of it is back, in its order.
-        while entries.peek().is_some() {
+        for slice in deliveries.chunks_mut(SLICE) {
             let mut state = self.lock();
             let deleted = self.is_deleted();
-            for mut entry in entries.by_ref().take(SLICE) {
-                state.unacked.subtract(&entry);
+            let State { ready, unacked, consumers, .. } = &mut *state;
+            for mut entry in settled(slice, consumers) {
+                unacked.subtract(&entry);
                 if deleted {
                     effects.settle(self.id, &entry);
                 } else {
                     entry.stored.flags |= Stored::REDELIVERED;
-                    self.page_out(&mut entry, &state.ready);
-                    state.ready.put_back(entry);
+                    self.page_out(&mut entry, ready);
+                    ready.put_back(entry);
                 }
             }
             state.report_memory(&self.ground);

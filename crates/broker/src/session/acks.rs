@@ -40,19 +40,11 @@ impl Session {
                 queue.acknowledge(run, effects);
             }
         }
-        // Each consumer on the channel has a limit of its own or all share one: the queues of others may have
-        // waited for this too.
-        self.serve_limited(effects);
-    }
-
-    /// Where consumers share a limit, room made by one is room for all.
-    pub(super) fn serve_limited(&self, effects: &mut Effects) {
-        for (number, channel) in &self.channels {
-            let limited = self.link.lock().channel(*number).is_some_and(|d| d.prefetch_limit != 0);
-            if limited && channel.consumers.len() > 1 {
-                for (_, queue) in channel.consumers.values() {
-                    queue.serve(effects);
-                }
+        // Where consumers share a limit, room made by one is room for all: their queues may have waited for it too.
+        let channel_of = |unacked: &Unacked| unacked.consumer.as_ref().map(|consumer| consumer.channel);
+        for run in settled.chunk_by(|a, b| channel_of(a) == channel_of(b)) {
+            if let Some(channel) = run.first().and_then(channel_of) {
+                self.link.serve_limited(channel, effects);
             }
         }
     }
@@ -76,7 +68,7 @@ impl Session {
         let mut effects = Effects::default();
         if requeue {
             vhost.requeue_all(settled);
-            self.serve_limited(&mut effects);
+            self.link.serve_limited(number, &mut effects);
         } else {
             self.acknowledge(settled, &mut effects);
         }
@@ -98,6 +90,9 @@ impl Session {
             self.send(number, &Method::BasicRecoverOk);
         }
         vhost.requeue_all(settled);
+        let mut effects = Effects::default();
+        self.link.serve_limited(number, &mut effects);
+        vhost.carry_out(&mut effects);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Consumers, `basic.get`, `basic.qos`, and direct reply-to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use amqp::method::{Method, basic};
 use amqp::reply;
@@ -34,12 +34,9 @@ impl Session {
                 deliveries.prefetch_limit = qos.prefetch_count;
             }
             // A wider limit lets waiting messages through.
-            let queues: Vec<_> =
-                self.channel(number)?.consumers.values().map(|(_, q)| Arc::clone(q)).collect();
-            let vhost = Arc::clone(self.vhost()?);
             let mut effects = Effects::default();
-            queues.iter().for_each(|queue| queue.serve(&mut effects));
-            vhost.carry_out(&mut effects);
+            self.link.serve_limited(number, &mut effects);
+            self.vhost()?.carry_out(&mut effects);
         }
         self.send(number, &Method::BasicQosOk);
         Ok(())
@@ -60,6 +57,7 @@ impl Session {
         let user = Arc::from(self.user());
         let channel = self.channel(number)?;
         let consumer = Arc::new(Consumer {
+            link: link.id,
             channel: number,
             tag: tag.clone(),
             no_ack: consume.no_ack,
@@ -67,6 +65,7 @@ impl Session {
             priority,
             prefetch: channel.prefetch,
             in_flight: AtomicU32::new(0),
+            turn: AtomicU64::new(0),
             arguments,
             user,
         });
@@ -177,6 +176,7 @@ impl Session {
         }
         let queue = vhost.create_replies(&address, owner);
         let consumer = Arc::new(Consumer {
+            link: link.id,
             channel: number,
             tag: tag.clone(),
             no_ack: true,
@@ -184,6 +184,7 @@ impl Session {
             priority: 0,
             prefetch: 0,
             in_flight: AtomicU32::new(0),
+            turn: AtomicU64::new(0),
             arguments: FieldTable::default(),
             user,
         });

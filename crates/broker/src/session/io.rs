@@ -151,10 +151,10 @@ impl<'s, S: Socket> Driver<'s, S> {
             let traffic = &self.session.link.traffic;
             traffic.sent_bytes.fetch_add(written as u64, Ordering::Relaxed);
             traffic.sent_writes.fetch_add(1, Ordering::Relaxed);
-            let starved = self.session.link.wrote(written);
-            if let (false, Some(vhost)) = (starved.is_empty(), self.session.card.vhost.get()) {
+            let is_wanted = self.session.link.wrote(written);
+            if let (true, Some(vhost)) = (is_wanted, self.session.card.vhost.get()) {
                 let mut effects = Effects::default();
-                starved.into_iter().for_each(|queue| queue.pump(&mut effects));
+                self.session.link.serve_starved(&mut effects);
                 vhost.carry_out(&mut effects);
             }
         }

@@ -74,11 +74,11 @@ impl Pipe {
         let mut frames = Vec::new();
         while self.session.link.take_frames(&mut frames) {
             out.extend_from_slice(&frames);
-            let starved = self.session.link.wrote(frames.len());
+            let is_wanted = self.session.link.wrote(frames.len());
             frames.clear();
-            if let (false, Some(vhost)) = (starved.is_empty(), self.session.card.vhost.get()) {
+            if let (true, Some(vhost)) = (is_wanted, self.session.card.vhost.get()) {
                 let mut effects = Effects::default();
-                starved.into_iter().for_each(|queue| queue.pump(&mut effects));
+                self.session.link.serve_starved(&mut effects);
                 vhost.carry_out(&mut effects);
             }
         }

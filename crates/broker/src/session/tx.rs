@@ -232,7 +232,7 @@ impl Session {
                 Verdict::Acknowledged | Verdict::Dropped => self.acknowledge(deliveries, &mut effects),
                 Verdict::Requeued => {
                     vhost.requeue_all(deliveries);
-                    self.serve_limited(&mut effects);
+                    self.link.serve_limited(number, &mut effects);
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! What queues want done, carried out when none of them is locked.
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use super::Vhost;
 use crate::link::{Consumer, Effects, QueueType, Unacked};
@@ -17,7 +16,7 @@ impl Vhost {
             sched::yield_point("effects: between queue and log");
             self.store().settle(&mut effects.settled);
         }
-        effects.wake.drain(..).for_each(Waker::wake);
+        effects.wake.wake_all();
         for (at, queue) in effects.arm.drain(..) {
             let vhost = Arc::downgrade(self);
             self.timers.schedule(at, vhost, queue);

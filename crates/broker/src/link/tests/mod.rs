@@ -4,14 +4,14 @@ mod deliveries;
 mod outbox;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use amqp::frame::{self, Frame};
 use amqp::method::Method;
 use amqp::table::FieldTable;
 use parking_lot::Mutex;
 
-use super::{Consumer, Effects, Link, QueueType, Unacked};
+use super::{Consumer, Effects, Link, QueueType, Relief, Unacked};
 use crate::message::{Entry, Message, Parts, Stored};
 
 /// Notes what becomes of its deliveries.
@@ -47,7 +47,7 @@ impl QueueType for FakeQueue {
         self.requeued.lock().extend(deliveries.iter_mut().filter_map(|u| u.entry.take()).map(|e| e.seq));
     }
 
-    fn pump(self: Arc<Self>, _: &mut Effects) {}
+    fn pump(self: Arc<Self>, _: Relief, _: &mut Effects) {}
 
     fn load(self: Arc<Self>, _: &mut Effects) {}
 
@@ -71,7 +71,9 @@ pub(crate) fn entry(seq: u64) -> Entry {
 
 /// A connection with channel 1 open.
 pub(crate) fn link() -> Arc<Link> {
-    let link = Arc::new(Link::new(1, "client -> server".to_owned()));
+    static LINKS: AtomicU64 = AtomicU64::new(1);
+    let id = LINKS.fetch_add(1, Ordering::Relaxed);
+    let link = Arc::new(Link::new(id, "client -> server".to_owned()));
     link.lock().open_channel(1);
     link.lock().frame_max = 131_072;
     link
@@ -80,6 +82,7 @@ pub(crate) fn link() -> Arc<Link> {
 /// A consumer on channel 1.
 pub(crate) fn consumer(tag: &str, prefetch: u16) -> Consumer {
     Consumer {
+        link: 1,
         channel: 1,
         tag: tag.into(),
         no_ack: false,
@@ -87,6 +90,7 @@ pub(crate) fn consumer(tag: &str, prefetch: u16) -> Consumer {
         priority: 0,
         prefetch,
         in_flight: AtomicU32::new(0),
+        turn: AtomicU64::new(0),
         arguments: FieldTable::new(),
         user: Arc::from("guest"),
     }

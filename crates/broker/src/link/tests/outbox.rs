@@ -1,7 +1,7 @@
 //! Frames that wait for a client, and the room there is for more.
 
 use super::*;
-use crate::link::{Delivery, OUTBOX_LIMIT, Refusal};
+use crate::link::{Deliveries, Delivery, OUTBOX_LIMIT, Refusal};
 
 fn deliver(link: &Link, consumer: &Consumer, body: &[u8]) -> u64 {
     let parts = Parts { body, ..Parts::default() };
@@ -29,7 +29,7 @@ fn a_delivery_is_what_was_published_cut_into_frames() {
 #[test]
 fn a_full_outbox_admits_nobody_until_half_of_it_is_written() {
     let (link, consumer, queue) = (link(), consumer("c", 0), FakeQueue::new(7));
-    let starve = || link.lock().starve(Arc::clone(&queue) as Arc<_>);
+    let starve = || link.lock().starve(Arc::clone(&queue) as Arc<_>, &consumer, Refusal::Room);
     assert_eq!(link.lock().admits(&consumer), Ok(()));
     deliver(&link, &consumer, &vec![0; OUTBOX_LIMIT]);
     assert_eq!(link.lock().admits(&consumer), Err(Refusal::Room));
@@ -39,11 +39,12 @@ fn a_full_outbox_admits_nobody_until_half_of_it_is_written() {
     link.take_frames(&mut bytes);
     assert_eq!(link.lock().admits(&consumer), Err(Refusal::Room), "what is being written waits too");
     let half = OUTBOX_LIMIT / 2;
-    assert!(link.wrote(bytes.len() - half - 1).is_empty(), "there is too little room to ask the queue again");
-    let starved: Vec<u64> = link.wrote(1).iter().map(|queue| queue.id()).collect();
-    assert_eq!(starved, [7], "it is asked once");
+    assert!(!link.wrote(bytes.len() - half - 1), "there is too little room to ask the queue again");
+    assert!(link.wrote(1));
+    assert_eq!(link.lock().next_starved().map(|queue| queue.id()), Some(7));
+    assert!(link.lock().next_starved().is_none(), "it is asked once");
     assert_eq!(link.lock().admits(&consumer), Ok(()));
-    assert!(link.wrote(half).is_empty());
+    assert!(!link.wrote(half));
 }
 
 #[test]
@@ -87,4 +88,45 @@ fn a_get_is_kept_only_if_it_is_to_be_acknowledged() {
     assert!(deliveries_in(&bytes).iter().all(|got| got.redelivered && got.number() == 3));
     let unacked = link.lock().close_channel(1);
     assert_eq!(unacked.iter().map(|unacked| unacked.tag).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn starved_queues_are_asked_in_turn_while_there_is_room() {
+    let (link, consumer) = (link(), consumer("c", 0));
+    for id in [3, 1, 2, 1, 3] {
+        link.lock().starve(FakeQueue::new(id) as Arc<_>, &consumer, Refusal::Room);
+    }
+    assert!(link.wrote(0));
+    let next = || link.lock().next_starved().map(|queue| queue.id());
+    assert_eq!(next(), Some(3));
+    deliver(&link, &consumer, &vec![0; OUTBOX_LIMIT]);
+    assert_eq!(next(), None, "the others are not asked in vain");
+    let mut bytes = Vec::new();
+    link.take_frames(&mut bytes);
+    assert!(link.wrote(bytes.len()));
+    link.lock().starve(FakeQueue::new(3) as Arc<_>, &consumer, Refusal::Room);
+    assert_eq!([next(), next(), next(), next()], [Some(1), Some(2), Some(3), None]);
+}
+
+#[test]
+fn a_shared_limit_is_waited_for_in_turn() {
+    let (link, queue) = (link(), FakeQueue::new(9));
+    let consumer = Arc::new(consumer("c", 0));
+    if let Some(deliveries) = link.lock().channel(1) {
+        deliveries.prefetch_limit = 1;
+    }
+    let tag = deliver(&link, &consumer, b"one");
+    link.lock().track(tag, queue as Arc<_>, &consumer, entry(1));
+    assert_eq!(link.lock().admits(&consumer), Err(Refusal::SharedCredit));
+    for id in [2, 1, 2] {
+        link.lock().starve(FakeQueue::new(id) as Arc<_>, &consumer, Refusal::SharedCredit);
+    }
+    assert!(link.lock().next_starved().is_none(), "it is not room that they lack");
+    let next = || link.lock().channel(1).and_then(Deliveries::next_starved).map(|queue| queue.id());
+    assert_eq!(next(), None, "the limit is as tight as before");
+    link.lock()
+        .channel(1)
+        .and_then(|deliveries| deliveries.settle(tag, false, &mut Vec::new()))
+        .expect("settled");
+    assert_eq!([next(), next(), next()], [Some(2), Some(1), None]);
 }

@@ -1,6 +1,7 @@
 //! A queue without a vhost: on a ground of its own, with clients whose outboxes are read by the test.
 
 mod consumers;
+mod cost;
 mod delivery;
 mod paging;
 mod settlement;
@@ -100,7 +101,7 @@ fn publish(queue: &Arc<Queue>, numbers: impl IntoIterator<Item = u64>, how: Publ
 
 /// Lets a consumer in and serves it.
 fn subscribe(queue: &Arc<Queue>, link: &Arc<Link>, consumer: Consumer) -> Arc<Consumer> {
-    let consumer = Arc::new(consumer);
+    let consumer = Arc::new(Consumer { link: link.id, ..consumer });
     queue.add_consumer(link, &consumer, || ()).expect("let in");
     let mut effects = Effects::default();
     queue.serve(&mut effects);
@@ -116,6 +117,7 @@ fn numbers(received: &[Received]) -> Vec<u64> {
 fn acknowledge(queue: &Arc<Queue>, link: &Link, tag: u64, multiple: bool) -> Effects {
     let mut effects = Effects::default();
     Arc::clone(queue).acknowledge(&mut settled(link, tag, multiple), &mut effects);
+    link.serve_limited(1, &mut effects);
     effects
 }
 
@@ -123,6 +125,7 @@ fn acknowledge(queue: &Arc<Queue>, link: &Link, tag: u64, multiple: bool) -> Eff
 fn requeue(queue: &Arc<Queue>, link: &Link, tag: u64, multiple: bool) -> Effects {
     let mut effects = Effects::default();
     Arc::clone(queue).requeue(&mut settled(link, tag, multiple), &mut effects);
+    link.serve_limited(1, &mut effects);
     effects
 }
 

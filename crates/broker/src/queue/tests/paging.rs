@@ -58,6 +58,7 @@ fn a_backlog_keeps_a_few_megabytes_and_is_read_back_in_parts() {
     while got.len() < 100 {
         let news = numbers(&received(&client));
         got.extend_from_slice(&news);
+        client.serve_starved(&mut effects);
         queue.serve(&mut effects);
         loads += load_all(&queue, &mut effects);
         assert!(queue.lock().ready.memory() <= 4 << 20, "reading ahead has a limit");
