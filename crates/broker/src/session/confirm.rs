@@ -49,7 +49,7 @@ impl Confirms {
 }
 
 impl Session {
-    /// Confirms and answers what has become durable, and asks for the rest to become so.
+    /// Confirms and commits what has become durable, and asks for the rest to become so.
     pub(super) fn confirm(&mut self) {
         if !self.awaits_disk {
             return;
@@ -60,8 +60,18 @@ impl Session {
         let promised = self.keep_promises(durable, failed);
         let Some(vhost) = self.card.vhost.get() else { return };
         let durable = if sched::fault::is_back("confirm-early") { u64::MAX } else { durable };
-        let mut wanted = 0;
+        let (mut wanted, mut torn) = (0, Vec::new());
         for (number, channel) in &mut self.channels {
+            if let Some(tx) = &mut channel.tx {
+                for _ in 0..tx.take_committed(durable) {
+                    Method::TxCommitOk.write_frame(*number, &mut self.link.lock().frames);
+                }
+                match tx.awaited() {
+                    Some(_) if failed => torn.push(*number),
+                    Some(end) => wanted = wanted.max(end),
+                    None => {}
+                }
+            }
             let Some(confirms) = &mut channel.confirms else { continue };
             if confirms.pending.is_empty() {
                 continue;
@@ -82,6 +92,7 @@ impl Session {
         for end in [wanted, promised].into_iter().filter(|end| *end > 0) {
             vhost.store().commit(end, self.link.waker());
         }
+        torn.into_iter().for_each(|number| self.tear(number));
     }
 }
 

@@ -95,8 +95,8 @@ impl Session {
             _ if frame.channel == 0 => false,
             // channel.close-ok
             (20, 41) => false,
-            // exchange and queue, and tx.commit
-            (40 | 50, _) | (90, 20) => false,
+            // exchange and queue
+            (40 | 50, _) => false,
             // basic: publish, ack, reject and nack
             (60, 40 | 80 | 90 | 120) => false,
             _ => self.promises.hold_back(frame.channel) || !self.link.lock().has_room(),

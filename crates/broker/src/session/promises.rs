@@ -1,4 +1,4 @@
-//! Answers that promise something: `declare-ok`, `bind-ok`, `unbind-ok`, `delete-ok`, `purge-ok` and `commit-ok` of what
+//! Answers that promise something: `declare-ok`, `bind-ok`, `unbind-ok`, `delete-ok` and `purge-ok` of what
 //! outlives a restart are sent once the log is on disk that far, so that what was answered is there, or gone, after a
 //! crash.
 //!
@@ -154,7 +154,7 @@ impl Session {
                 self.phase = Phase::Gone;
                 return 0;
             }
-            let what = "the broker's disk failed, what was declared, deleted or committed last may be lost";
+            let what = "the broker's disk failed, what was declared or deleted last may be lost";
             self.end_by(0, &Failure::connection(reply::INTERNAL_ERROR, what), NO_METHOD);
             return 0;
         }

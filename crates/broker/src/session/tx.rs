@@ -6,10 +6,11 @@
 //! shows all of it or nothing. `tx.commit-ok` is sent once it is on disk. What is put back into its queue is not in
 //! the log, and needs no word there.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use amqp::method::Method;
+use amqp::method::{Method, MethodId};
 use journal::Position;
 
 use super::Session;
@@ -21,6 +22,8 @@ use crate::message::{Incoming, Message, Stored};
 use crate::vhost::Vhost;
 use crate::vhost::route::Queues;
 
+const COMMIT: MethodId = MethodId { class: 90, method: 20 };
+
 /// What a channel in transaction mode holds.
 pub(super) struct Transaction {
     card: Arc<ChannelCard>,
@@ -28,6 +31,8 @@ pub(super) struct Transaction {
     /// Bytes of the messages: the vhost's account of memory has them.
     bytes: i64,
     settlements: Vec<(Verdict, Vec<Unacked>)>,
+    /// Commits that wait for the disk: the log position each needs.
+    committing: VecDeque<Position>,
 }
 
 /// What is to become of deliveries at the commit.
@@ -52,8 +57,8 @@ struct Held {
 impl Transaction {
     fn new(card: Arc<ChannelCard>) -> Self {
         card.transactional.store(true, Ordering::Relaxed);
-        let (messages, settlements) = (Vec::new(), Vec::new());
-        Transaction { card, messages, bytes: 0, settlements }
+        let (messages, settlements, committing) = (Vec::new(), Vec::new(), VecDeque::new());
+        Transaction { card, messages, bytes: 0, settlements, committing }
     }
 
     pub(super) fn hold_message(
@@ -126,6 +131,23 @@ impl Transaction {
         self.take_messages(vhost);
         self.take_deliveries()
     }
+
+    /// A commit that needs the log on disk up to `end` (0: none) is to be answered, after those before it.
+    fn await_disk(&mut self, end: Position) {
+        let before = self.committing.back().copied().unwrap_or(0);
+        self.committing.push_back(end.max(before));
+    }
+
+    /// How many commits are through, now that the log is on disk up to `durable`; they are answered in order.
+    pub(super) fn take_committed(&mut self, durable: Position) -> usize {
+        let through = self.committing.partition_point(|end| *end <= durable);
+        self.committing.drain(..through).count()
+    }
+
+    /// The position the last commit waits for.
+    pub(super) fn awaited(&self) -> Option<Position> {
+        self.committing.back().copied()
+    }
 }
 
 impl Session {
@@ -155,8 +177,10 @@ impl Session {
             }
         }
         self.flush(&mut batch);
+        self.transaction(number)?.await_disk(end);
         // Before the acknowledgements: deliveries they make room for come after `tx.commit-ok`, where it can go now.
-        self.promise(number, false, &Method::TxCommitOk, end);
+        self.awaits_disk = true;
+        self.confirm();
         sched::yield_point("tx: between messages and acknowledgements");
         self.settle_held(number, &vhost);
         Ok(())
@@ -238,6 +262,11 @@ impl Session {
         }
         vhost.carry_out(&mut effects);
     }
+
+    /// The disk failed under a commit: the client must not believe in it.
+    pub(super) fn tear(&mut self, number: u16) {
+        self.end_by(number, &Failure::precondition("partial tx completion"), COMMIT);
+    }
 }
 
 #[cfg(test)]
@@ -279,5 +308,18 @@ mod tests {
         assert_eq!(deliveries.settle(0, true, &mut all), Some(()));
         assert_eq!(all.iter().map(|u| u.tag).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
         assert_eq!(deliveries.outstanding, 0);
+    }
+
+    #[test]
+    fn commits_are_answered_in_order() {
+        let mut tx = Transaction::new(Arc::default());
+        for end in [100, 0, 300] {
+            tx.await_disk(end);
+        }
+        assert_eq!(tx.take_committed(99), 0, "the second needs no disk, but stands behind the first");
+        assert_eq!(tx.take_committed(100), 2);
+        assert_eq!(tx.awaited(), Some(300));
+        assert_eq!(tx.take_committed(400), 1);
+        assert_eq!(tx.awaited(), None);
     }
 }

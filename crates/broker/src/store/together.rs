@@ -19,7 +19,7 @@ impl Store {
     /// record in it. Returns the log position that must be on disk before the transaction may be answered.
     ///
     /// On a full disk messages are refused, and with them all. Where there are only acknowledgements they are told one by
-    /// one as far as there is room, and owed like any other from there on; the answer waits for that ([`OWED`](super::OWED)).
+    /// one as far as there is room, and owed like any other from there on.
     pub(crate) fn put_together(
         &self,
         messages: &[Placed<'_>],
@@ -49,7 +49,7 @@ impl Store {
             Err(journal::Error::Full(_)) if messages.is_empty() => {
                 drop(ledger);
                 self.settle(&mut settled);
-                return Ok(self.said_up_to());
+                return Ok(0);
             }
             Err(error) => return Err(error),
         };

@@ -97,20 +97,3 @@ fn a_purge_is_answered_when_it_is_on_disk() {
     assert_eq!(heard, ["1 queue.purge-ok"]);
     client.end();
 }
-
-#[test]
-fn what_is_asked_behind_a_commit_is_answered_behind_it() {
-    let server = Server::new();
-    let mut client = server.client();
-    client.say(1, &declare("q"));
-    client.say(1, &Method::TxSelect);
-    client.feed(&publish(1, "q", b"held"));
-    client.heard();
-    let heard = answered_when_on_disk(
-        &server,
-        &mut client,
-        &[(1, Method::TxCommit), (1, Method::TxCommit), (1, Method::BasicQos(basic::Qos::default()))],
-    );
-    assert_eq!(heard, ["1 tx.commit-ok", "1 tx.commit-ok", "1 basic.qos-ok"]);
-    client.end();
-}
