@@ -104,7 +104,7 @@ impl Session {
     }
 
     /// Whether the log waits for space: nobody knows for how long.
-    fn lacks_space(&self) -> bool {
+    pub(super) fn lacks_space(&self) -> bool {
         self.card.vhost.get().is_some_and(|vhost| vhost.store().log.state() == journal::State::Full)
     }
 

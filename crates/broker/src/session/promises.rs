@@ -35,6 +35,8 @@ struct Promise {
     channel: u16,
     /// Nothing for an answer that the client waived: what is answered behind it promises it too.
     frame: Vec<u8>,
+    /// It is kept back while the disk is full.
+    waits_for_space: bool,
 }
 
 impl Promises {
@@ -53,7 +55,7 @@ impl Promises {
     }
 
     fn push(&mut self, end: Position, channel: u16, frame: Vec<u8>) {
-        let promise = Promise { end, channel, frame };
+        let promise = Promise { end, channel, frame, waits_for_space: true };
         if end == OWED || self.owing.contains(&channel) {
             self.owing.insert(channel);
             self.owed.push_back(promise);
@@ -68,8 +70,10 @@ impl Promises {
     }
 
     /// Appends what can be said once the log is on disk up to `durable`.
-    fn keep(&mut self, durable: Position, frames: &mut Vec<u8>) {
-        while let Some(promise) = self.written.pop_front_if(|promise| promise.end <= durable) {
+    fn keep(&mut self, durable: Position, is_full: bool, frames: &mut Vec<u8>) {
+        let may_be_said =
+            |promise: &mut Promise| promise.end <= durable || (is_full && !promise.waits_for_space);
+        while let Some(promise) = self.written.pop_front_if(may_be_said) {
             frames.extend_from_slice(&promise.frame);
         }
     }
@@ -132,6 +136,23 @@ impl Session {
         self.awaits_disk = true;
     }
 
+    /// The same for what gives space: more of it may have to be asked for before there is some, so that the answer does not
+    /// wait for it.
+    pub(super) fn promise_unless_full(
+        &mut self,
+        channel: u16,
+        no_wait: bool,
+        answer: &Method<'_>,
+        end: Position,
+    ) {
+        let end = if end == OWED || self.lacks_space() { 0 } else { end };
+        let before = self.promises.written.len();
+        self.promise(channel, no_wait, answer, end);
+        for promise in self.promises.written.iter_mut().skip(before) {
+            promise.waits_for_space = false;
+        }
+    }
+
     /// Sends what may be said now. Returns the position that the rest waits for (0: there is none).
     pub(super) fn keep_promises(&mut self, durable: Position, failed: bool) -> Position {
         if self.promises.is_empty() {
@@ -145,7 +166,8 @@ impl Session {
                 self.promises.told(end);
             }
         }
-        self.promises.keep(durable, &mut self.link.lock().frames);
+        let is_full = self.lacks_space();
+        self.promises.keep(durable, is_full, &mut self.link.lock().frames);
         let Some(end) = self.promises.awaited() else { return 0 };
         if failed {
             self.promises.forget_all();
@@ -184,9 +206,9 @@ mod tests {
             promises.push(end, channel, bind_ok(channel));
         }
         let mut frames = Vec::new();
-        promises.keep(99, &mut frames);
+        promises.keep(99, false, &mut frames);
         assert_eq!(frames.len(), 0, "the second needs no disk, but stands behind the first");
-        promises.keep(100, &mut frames);
+        promises.keep(100, false, &mut frames);
         assert_eq!(channels(&frames), [1, 2]);
         assert_eq!(promises.awaited(), Some(300));
         promises.forget_all();
@@ -200,15 +222,15 @@ mod tests {
             promises.push(end, channel, bind_ok(channel));
         }
         let mut frames = Vec::new();
-        promises.keep(200, &mut frames);
+        promises.keep(200, false, &mut frames);
         assert_eq!(channels(&frames), [1, 2], "the third stands behind what is owed");
         assert_eq!(promises.awaited(), Some(OWED));
         promises.push(300, 3, bind_ok(3));
         assert_eq!(promises.awaited(), Some(300));
         promises.told(400);
-        promises.keep(399, &mut frames);
+        promises.keep(399, false, &mut frames);
         assert_eq!(channels(&frames), [1, 2, 3]);
-        promises.keep(400, &mut frames);
+        promises.keep(400, false, &mut frames);
         assert_eq!(channels(&frames), [1, 2, 3, 1, 1]);
         assert!(promises.is_empty());
     }
@@ -222,7 +244,7 @@ mod tests {
         promises.give_up_owed(1);
         promises.push(0, 1, bind_ok(1));
         let mut frames = Vec::new();
-        promises.keep(100, &mut frames);
+        promises.keep(100, false, &mut frames);
         assert_eq!(channels(&frames), [1, 1]);
         assert!(!promises.is_empty() && !promises.wait_for_sync());
         promises.give_up_all_owed();

@@ -15,7 +15,6 @@ use crate::link::Effects;
 use crate::queue::arguments::{Invalid, Properties, check_server_named, dead_letter_exchange, difference};
 use crate::queue::deletion::{Condition, Kept};
 use crate::queue::{Arguments, Owner, Queue};
-use crate::store::OWED;
 use crate::vhost::Vhost;
 use crate::vhost::declare::{BindingRequest, QueueRequest};
 use crate::vhost::replies::REPLY_TO;
@@ -214,9 +213,7 @@ impl Session {
         vhost.carry_out(&mut effects);
         let ok = class::PurgeOk { message_count: u32::try_from(messages).unwrap_or(u32::MAX) };
         let end = if queue.durable { vhost.store().said_up_to() } else { 0 };
-        // Space may come of what is purged next: it is not waited for.
-        let end = if end == OWED { 0 } else { end };
-        self.promise(number, purge.no_wait, &Method::QueuePurgeOk(ok), end);
+        self.promise_unless_full(number, purge.no_wait, &Method::QueuePurgeOk(ok), end);
         Ok(())
     }
 
