@@ -136,3 +136,52 @@ def test_queues_that_a_client_leaves_unread(broker, measured):
             return measured(busy, publish_frames(1, f"all{many}", "", b"x" * 1000) * 10)
 
     assert grows(broker, cost, 1000) < AT_MOST
+
+
+def exchanges(raw, many):
+    """So many fanout exchanges; their names."""
+    made = names(many)
+    raw.send(b"".join(method_frame(1, spec.Exchange.Declare(exchange=name, type="fanout", nowait=True)) for name in made))
+    return made
+
+
+def test_exchanges_behind_an_exchange(broker, measured):
+    """Messages with keys of their own, so that no route is remembered."""
+    def cost(many):
+        with Raw(broker, seconds=120) as raw:
+            raw.channel()
+            source, *others = exchanges(raw, many + 1)
+            raw.send(b"".join(method_frame(1, spec.Exchange.Bind(destination=other, source=source, nowait=True)) for other in others))
+            return measured(raw, b"".join(publish_frames(1, source, f"k{number}", b"") for number in range(20)))
+
+    assert grows(broker, cost, 1500) < AT_MOST
+
+
+def test_exchanges_before_an_exchange(broker, measured):
+    """What is bound to one is news for all that lead to it."""
+    def cost(many):
+        with Raw(broker, seconds=120) as raw:
+            raw.channel()
+            destination, *others = exchanges(raw, many + 1)
+            raw.send(b"".join(method_frame(1, spec.Exchange.Bind(destination=destination, source=other, nowait=True))
+                              for other in others))
+            queue, = names(1)
+            raw.call(1, spec.Queue.Declare(queue=queue, exclusive=True), spec.Queue.DeclareOk)
+            return measured(raw, b"".join(method_frame(1, spec.Queue.Bind(
+                queue=queue, exchange=destination, routing_key=str(number), nowait=True)) for number in range(20)))
+
+    assert grows(broker, cost, 1500) < AT_MOST
+
+
+def test_queues_of_copied_messages(broker, measured):
+    """A message with a second key finds all of its queues twice."""
+    def cost(many):
+        with Raw(broker, seconds=120) as raw:
+            raw.channel()
+            source, = exchanges(raw, 1)
+            for queue in names(many):
+                raw.send(method_frame(1, spec.Queue.Declare(queue=queue, exclusive=True, nowait=True))
+                         + method_frame(1, spec.Queue.Bind(queue=queue, exchange=source, routing_key="", nowait=True)))
+            return measured(raw, publish_frames(1, source, "a", b"", headers={"CC": ["b"]}) * 10)
+
+    assert grows(broker, cost, 500) < AT_MOST
