@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use crate::clock::now_ms;
 use crate::link::Unacked;
 use crate::message::Incoming;
 use crate::queue::Queue;
 use crate::trace::Trace;
 
+/// Up to this many a queue's place is looked for one by one, beyond it is remembered.
+const FEW_QUEUES: usize = 16;
 /// A batch is carried out early when it has this many queues.
 const MOST_QUEUES: usize = 256;
 
@@ -17,6 +21,8 @@ pub(super) struct Gathered<'b> {
     pub(super) batch: u64,
     pub(super) messages: Vec<Incoming<'b>>,
     pub(super) groups: Vec<Group>,
+    /// Where the groups of queues stand, by the queues' addresses, once they are more than a few.
+    places: HashMap<usize, u32>,
     /// Deliveries that were acknowledged.
     pub(super) settled: Vec<Unacked>,
     /// Channel, number and log position of messages to be confirmed.
@@ -37,6 +43,7 @@ impl<'b> Gathered<'b> {
             batch,
             messages: Vec::new(),
             groups: Vec::new(),
+            places: HashMap::new(),
             settled: Vec::new(),
             confirms: Vec::new(),
             traces: Vec::new(),
@@ -61,11 +68,28 @@ impl<'b> Gathered<'b> {
 
     /// Where the queue's group stands.
     pub(super) fn group(&mut self, queue: &Arc<Queue>) -> u32 {
-        let at = self.groups.iter().position(|g| Arc::ptr_eq(&g.queue, queue)).unwrap_or_else(|| {
-            self.groups.push(Group { queue: Arc::clone(queue), picks: Vec::new() });
-            self.groups.len() - 1
-        });
-        at as u32
+        let few = self.groups.get(..FEW_QUEUES.min(self.groups.len())).unwrap_or_default();
+        if let Some(at) = few.iter().position(|group| Arc::ptr_eq(&group.queue, queue)) {
+            return at as u32;
+        }
+        let next = self.groups.len();
+        if next >= FEW_QUEUES {
+            // A group holds on to its queue: no other comes to its address meanwhile.
+            let at = *self.places.entry(Arc::as_ptr(queue).addr()).or_insert(next as u32);
+            if (at as usize) < next {
+                return at;
+            }
+        }
+        self.groups.push(Group { queue: Arc::clone(queue), picks: Vec::new() });
+        next as u32
+    }
+
+    /// The messages are carried out.
+    pub(super) fn forget_messages(&mut self) {
+        self.messages.clear();
+        self.groups.clear();
+        self.places.clear();
+        self.now = 0;
     }
 
     /// So many queues that the batch is carried out early.

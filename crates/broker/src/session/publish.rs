@@ -247,9 +247,7 @@ impl Session {
         for group in &gathered.groups {
             group.queue.publish(&batch, &group.picks, &mut effects);
         }
-        gathered.messages.clear();
-        gathered.groups.clear();
-        gathered.now = 0;
+        gathered.forget_messages();
         // What routes remember of their queues' places is void now.
         gathered.batch = self.routes.next_batch();
         vhost.carry_out(&mut effects);

@@ -13,7 +13,7 @@ use crate::queue::Queue;
 /// Queues a message goes to, each once.
 pub(crate) type Queues = SmallVec<[Arc<Queue>; 4]>;
 
-/// Up to this many the queues found are compared one by one, beyond they are hashed.
+/// Up to this many what was found is compared one by one, beyond it is hashed.
 const FEW: usize = 16;
 
 /// Where a message goes.
@@ -34,20 +34,21 @@ impl Vhost {
         headers: Option<RawTable<'_>>,
     ) -> Routed {
         let mut exchange = Arc::clone(exchange);
-        let mut tried: SmallVec<[u64; 4]> = SmallVec::new();
+        let mut tried = Ids::default();
         let mut varies = false;
         loop {
             let found = self.route_once(&exchange, key, headers);
             varies |= found.varies;
             let alternate = exchange.arguments.get("alternate-exchange").and_then(|name| name.as_str());
-            tried.push(exchange.id);
+            let is_first = tried.is_empty();
+            tried.add(exchange.id);
             if !found.queues.is_empty() {
                 return Routed { varies, ..found };
             }
             let alternate = alternate.and_then(|name| self.find_exchange(name));
-            match alternate.filter(|next| !tried.contains(&next.id)) {
+            match alternate.filter(|next| tried.add(next.id)) {
                 Some(next) => exchange = next,
-                None => return Routed { queues: Queues::new(), varies: varies || tried.len() > 1 },
+                None => return Routed { queues: Queues::new(), varies: varies || !is_first },
             }
             // Changes of the alternate are not this exchange's: nothing of it is remembered.
             varies = true;
@@ -61,7 +62,8 @@ impl Vhost {
         }
         let mut found = Found::default();
         let mut varies = false;
-        let mut seen: SmallVec<[u64; 4]> = SmallVec::from_slice(&[exchange.id]);
+        let mut seen = Ids::default();
+        seen.add(exchange.id);
         let mut next: SmallVec<[Arc<Exchange>; 4]> = SmallVec::new();
         let mut visit =
             |exchange: &Exchange, next: &mut SmallVec<[Arc<Exchange>; 4]>| {
@@ -69,8 +71,7 @@ impl Vhost {
                 exchange.bindings.read().route(key, headers, &mut |destination: &Destination| {
                     match destination {
                         Destination::Queue(queue) => found.add(queue),
-                        Destination::Exchange(exchange) if !seen.contains(&exchange.id) => {
-                            seen.push(exchange.id);
+                        Destination::Exchange(exchange) if seen.add(exchange.id) => {
                             next.push(Arc::clone(exchange));
                         }
                         Destination::Exchange(_) => {}
@@ -85,24 +86,42 @@ impl Vhost {
     }
 }
 
+/// Queues that were found, each once.
 #[derive(Default)]
-struct Found {
-    queues: Queues,
-    ids: HashSet<u64>,
+pub(crate) struct Found {
+    pub(crate) queues: Queues,
+    ids: Ids,
 }
 
 impl Found {
-    fn add(&mut self, queue: &Arc<Queue>) {
-        let is_new = if self.queues.len() < FEW {
-            self.queues.iter().all(|q| q.id != queue.id)
-        } else {
-            if self.ids.is_empty() {
-                self.ids.extend(self.queues.iter().map(|q| q.id));
-            }
-            self.ids.insert(queue.id)
-        };
-        if is_new {
+    pub(crate) fn add(&mut self, queue: &Arc<Queue>) {
+        if self.ids.add(queue.id) {
             self.queues.push(Arc::clone(queue));
         }
+    }
+}
+
+/// Numbers, each once.
+#[derive(Default)]
+struct Ids {
+    few: SmallVec<[u64; FEW]>,
+    many: HashSet<u64>,
+}
+
+impl Ids {
+    fn is_empty(&self) -> bool {
+        self.few.is_empty()
+    }
+
+    /// Notes one; `false` when it was noted before.
+    fn add(&mut self, id: u64) -> bool {
+        if self.few.len() < FEW {
+            let is_new = !self.few.contains(&id);
+            if is_new {
+                self.few.push(id);
+            }
+            return is_new;
+        }
+        !self.few.contains(&id) && self.many.insert(id)
     }
 }

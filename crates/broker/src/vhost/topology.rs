@@ -3,7 +3,7 @@
 //! Only the maps live here; what declaring means (rights, equivalence, the log) is next door in [`super::declare`].
 //! Every step costs the same whatever else exists: a deletion asks the reverse index who points at the deleted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::exchange::{Destination, Exchange};
@@ -78,13 +78,12 @@ impl Topology {
 
     /// Routes through this exchange have changed, and so have those of all exchanges that lead to it.
     pub(crate) fn changed(&self, exchange: &Arc<Exchange>) {
-        let mut seen = vec![exchange.id];
+        let mut seen = HashSet::from([exchange.id]);
         let mut next = vec![Arc::clone(exchange)];
         while let Some(exchange) = next.pop() {
             exchange.has_changed();
             for (source, _) in self.sources.get(&exchange.id).into_iter().flat_map(BTreeMap::values) {
-                if !seen.contains(&source.id) {
-                    seen.push(source.id);
+                if seen.insert(source.id) {
                     next.push(Arc::clone(source));
                 }
             }

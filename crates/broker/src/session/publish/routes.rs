@@ -13,7 +13,7 @@ use crate::queue::Queue;
 use crate::session::Session;
 use crate::session::rights::Kind;
 use crate::vhost::Vhost;
-use crate::vhost::route::Queues;
+use crate::vhost::route::{Found, Queues};
 
 /// Routes remembered at the most; then all are forgotten.
 const MOST: usize = 8192;
@@ -75,15 +75,11 @@ impl Routes {
             return None;
         }
         let headers = properties.headers().and_then(Result::ok);
-        let mut queues = vhost.route(&route.exchange, key, headers).queues;
-        for key in more_keys {
-            for queue in vhost.route(&route.exchange, key, headers).queues {
-                if !queues.iter().any(|q| q.id == queue.id) {
-                    queues.push(queue);
-                }
-            }
+        let mut found = Found::default();
+        for key in std::iter::once(key).chain(more_keys.iter().map(Vec::as_slice)) {
+            vhost.route(&route.exchange, key, headers).queues.iter().for_each(|queue| found.add(queue));
         }
-        Some(queues)
+        Some(found.queues)
     }
 
     /// The names of the queues a message goes to, sorted, as RabbitMQ's routing has them: through the default
