@@ -57,6 +57,8 @@ pub(crate) struct Defined {
     pub(crate) definitions: Definitions,
     /// The vhosts with their numbers.
     pub(crate) vhosts: Vec<(Arc<Vhost>, u64)>,
+    /// Those that are not open.
+    pub(crate) down: Vec<String>,
 }
 
 /// Why a node does not start, or a vhost not open.
@@ -76,6 +78,27 @@ pub enum NodeError {
         vhost: String,
         /// What is wrong with its log.
         source: journal::Error,
+    },
+    /// A new vhost did not open, and is defined all the same.
+    #[error(
+        "{opening}; nor can the vhost '{vhost}' be taken back: {undoing}. It is defined and down: `rabbitmqctl \
+         restart_vhost -p '{vhost}'` opens it, `delete_vhost` removes it"
+    )]
+    HalfMade {
+        /// The vhost.
+        vhost: String,
+        /// Why it did not open.
+        opening: Box<NodeError>,
+        /// Why it is defined still.
+        undoing: Box<NodeError>,
+    },
+    /// A vhost is gone, and its folder is not.
+    #[error("the vhost '{vhost}' is deleted, but not its folder, which goes at the next start: {source}")]
+    FolderLeft {
+        /// The vhost.
+        vhost: String,
+        /// Why not.
+        source: FolderError,
     },
 }
 
@@ -145,33 +168,69 @@ impl Node {
         Ok(())
     }
 
-    /// Makes a vhost: its folder, its definition, its log. A definition without a folder is a loss.
+    /// Makes a vhost: its folder, its definition, its log, or nothing of it. A definition without a folder is a loss.
     pub(crate) fn add_vhost(&self, name: &str, description: &str, tags: &[String]) -> Result<(), NodeError> {
         let _one_at_a_time = self.making_vhosts.lock();
         if self.access.has_vhost(name) {
             return Err(AccessError::VhostExists(name.to_owned()).into());
         }
         let number = self.access.next_vhost();
+        self.folders.clear_unused(number)?;
         let folder = self.folders.create(number, name)?;
         if let Err(error) = self.access.add_vhost_with(name, description, tags) {
-            self.folders.remove(number)?;
+            self.folders.remove_or_leave(number);
             return Err(error.into());
         }
-        self.open_vhost(name, number, &folder)
+        self.open_vhost(name, number, &folder).map_err(|opening| match self.undefine_vhost(name, number) {
+            Ok(()) => {
+                self.folders.remove_or_leave(number);
+                opening
+            }
+            Err(undoing) => NodeError::HalfMade {
+                vhost: name.to_owned(),
+                opening: Box::new(opening),
+                undoing: Box::new(undoing),
+            },
+        })
     }
 
-    /// The definitions, and every vhost that they name, with its number. One that is being deleted is in neither.
+    /// Opens a vhost that is defined and down; `false` where it is open.
+    pub(crate) fn restart_vhost(&self, name: &str) -> Result<bool, NodeError> {
+        let _one_at_a_time = self.making_vhosts.lock();
+        let Some(record) = self.access.vhost(name) else {
+            return Err(AccessError::NoSuchVhost(name.to_owned()).into());
+        };
+        if self.vhost(name).is_some() {
+            return Ok(false);
+        }
+        let folder = self.folders.existing(record.id.0, name)?;
+        self.open_vhost(name, record.id.0, &folder)?;
+        Ok(true)
+    }
+
+    /// Takes a vhost out of the definitions: its folder is nobody's then.
+    fn undefine_vhost(&self, name: &str, number: u64) -> Result<(), NodeError> {
+        self.folders.mark_deleted(number, true)?;
+        self.access.delete_vhost(name).map(drop).map_err(|error| {
+            if let Err(error) = self.folders.mark_deleted(number, false) {
+                tracing::warn!(vhost = name, %error, "a vhost that could not be deleted is marked as deleted in its folder");
+            }
+            error.into()
+        })
+    }
+
+    /// The definitions, and every vhost that they name, with its number.
     pub(crate) fn defined(&self) -> Result<Defined, AccessError> {
         let _one_at_a_time = self.making_vhosts.lock();
-        let mut definitions = self.access.copy()?;
-        let mut vhosts = Vec::new();
+        let definitions = self.access.copy()?;
+        let (mut vhosts, mut down) = (Vec::new(), Vec::new());
         for (name, number) in definitions.vhosts()? {
             match self.vhost(&name) {
                 Some(vhost) => vhosts.push((vhost, number)),
-                None => definitions.drop_vhost(&name),
+                None => down.push(name),
             }
         }
-        Ok(Defined { definitions, vhosts })
+        Ok(Defined { definitions, vhosts, down })
     }
 
     /// Ends a vhost: its connections, its log, its definition.
@@ -181,11 +240,7 @@ impl Node {
             return Err(AccessError::NoSuchVhost(name.to_owned()).into());
         };
         let number = record.id.0;
-        self.folders.mark_deleted(number, true)?;
-        if let Err(error) = self.access.delete_vhost(name) {
-            self.folders.mark_deleted(number, false)?;
-            return Err(error.into());
-        }
+        self.undefine_vhost(name, number)?;
         // One whose log could not be opened is not there.
         if let Some(vhost) = self.vhosts.write().remove(name) {
             for card in self.connections() {
@@ -197,7 +252,8 @@ impl Node {
                 tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
             }
         }
-        Ok(self.folders.remove(number)?)
+        let left = |source| NodeError::FolderLeft { vhost: name.to_owned(), source };
+        self.folders.remove(number).map_err(left)
     }
 
     pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
@@ -417,3 +473,6 @@ fn disk_listener(alarms: Arc<Alarms>) -> DiskListener {
         _ => {}
     })
 }
+
+#[cfg(test)]
+mod tests;
