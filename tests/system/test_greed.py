@@ -160,3 +160,29 @@ def test_clients_take_no_files_that_logs_and_operators_need(make_broker):
     until(lambda: len(broker.rows("list_connections", "pid")) == 0)
     with Raw(broker):
         pass
+
+
+
+def test_the_memory_alarm_ends_with_its_cause(make_broker):
+    """What clients held is the system's again in a moment, also where nothing else goes on; bystanders are let go."""
+    broker = make_broker("broker.memory_high_watermark=0.01")
+    message = publish_frames(1, "", "nowhere", b"x" * 1_000_000, delivery_mode=2)
+    holders = [Raw(broker, seconds=2) for _ in range(4)]
+    for holder in holders:
+        holder.channel()
+        holder.call(1, spec.Tx.Select(), spec.Tx.SelectOk)
+    with pytest.raises(OSError):  # The alarm is on, and nothing is read any more.
+        for _ in range(400):
+            for holder in holders:
+                holder.send(message)
+    with Raw(broker) as bystander:
+        bystander.channel()
+        bystander.call(1, spec.Queue.Declare(queue="q"), spec.Queue.DeclareOk)
+        bystander.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+        bystander.send(publish_frames(1, "", "q", b"y"))
+        begin = time.monotonic()
+        for holder in holders:
+            holder.socket.close()
+        while not isinstance(bystander.read_method(), spec.Basic.Ack):
+            pass
+        assert time.monotonic() - begin < 4

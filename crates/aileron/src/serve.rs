@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+use crate::allocator;
 use crate::config::{Config, Watermark};
 use crate::ctl::server::{Facts, Server, environment};
 use crate::ctl::term::Term;
@@ -53,6 +54,7 @@ pub(crate) fn run(config: &Config, standby: bool) -> Result<(), ServeError> {
     log_to_stderr(&config.log.level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(allocator::at_rest)
         .build()
         .map_err(|source| ServeError::System { attempted: "start the runtime", source })?;
     runtime.block_on(serve(config, standby))
@@ -144,6 +146,7 @@ fn settings(config: &Config) -> Result<Settings, ServeError> {
     settings.max_connections = usize::try_from(own.max_connections).unwrap_or(usize::MAX);
     settings.segment_bytes = config.journal.segment_size;
     settings.disk_timeout = config.journal.disk_timeout;
+    settings.give_memory_back = allocator::give_back;
     Ok(settings)
 }
 

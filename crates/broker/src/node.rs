@@ -355,9 +355,12 @@ impl Node {
     }
 
     fn watch_memory(&self) {
+        let short = self.settings.memory_limit / 10 * 9;
+        // What is free and not yet given back is nobody's reason to wait.
+        (self.settings.give_memory_back)(alarms::resident_bytes() > short);
         let used = alarms::resident_bytes();
         self.alarms.memory_used.store(used, Ordering::Relaxed);
-        self.around.memory.set_pressed(used > self.settings.memory_limit / 10 * 9);
+        self.around.memory.set_pressed(used > short);
         self.judge(Resource::Memory, used > self.settings.memory_limit);
     }
 
