@@ -186,3 +186,25 @@ def test_the_memory_alarm_ends_with_its_cause(make_broker):
         while not isinstance(bystander.read_method(), spec.Basic.Ack):
             pass
         assert time.monotonic() - begin < 4
+
+
+
+def test_a_limit_of_file_sizes_is_a_full_disk(make_broker):
+    """What does not fit waits, and goes on when the limit is raised; the system's signal ends nothing."""
+    broker = make_broker("journal.segment_size=4194304")
+    process = broker.own_process()
+    with Raw(broker, seconds=30) as raw:
+        raw.channel()
+        raw.call(1, spec.Queue.Declare(queue="q", durable=True), spec.Queue.DeclareOk)
+        raw.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+        raw.send(publish_frames(1, "", "q", b"x" * 100_000, delivery_mode=2) * 120)
+        until(lambda: "no room for the log" in broker.log_text(), 20)
+        assert process.poll() is None
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        confirmed = 0
+        while confirmed < 120:
+            method = raw.read_method()
+            if isinstance(method, spec.Basic.Ack):
+                confirmed = method.delivery_tag
+    assert broker.rows("list_queues", "messages") == [["120"]]

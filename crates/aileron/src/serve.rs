@@ -71,6 +71,8 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     let system = |source| ServeError::System { attempted: "listen for signals", source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    // A file at the limit of its size (RLIMIT_FSIZE) is an error of the write then, and not our end.
+    let _taken = signal(SignalKind::from_raw(libc::SIGXFSZ)).map_err(system)?;
     for name in PASSED_OVER {
         let passed_over = signal(kind_of(name))
             .map_err(|source| ServeError::System { attempted: "listen for signals", source })?;
