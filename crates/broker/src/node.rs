@@ -445,9 +445,10 @@ fn look_through(settings: &Settings, folders: &VhostFolders, access: &Access) ->
         tracing::warn!(%folder, owner, user, "the data folder is another user's, who may not be let into what is made now");
     }
     for record in access.vhosts() {
-        let log = folders.existing(record.id.0, &record.name)?.join("log");
+        let folder = folders.existing(record.id.0, &record.name)?;
         let refused = |source| NodeError::Log { vhost: record.name.clone(), source };
-        let refusals = Journal::examine(&log, &*settings.storage).map_err(refused)?;
+        Journal::examine_scratch(&folder.join("pages"), &*settings.storage).map_err(refused)?;
+        let refusals = Journal::examine(&folder.join("log"), &*settings.storage).map_err(refused)?;
         if let Some(refusal) = refusals.into_iter().next() {
             return Err(refused(refusal.error));
         }
