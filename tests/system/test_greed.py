@@ -162,6 +162,15 @@ def test_clients_take_no_files_that_logs_and_operators_need(make_broker):
         pass
 
 
+def limited(make_broker, limit, *settings):
+    """A broker that has a limit (an option of prlimit) from its start on."""
+    broker = make_broker(*settings)
+    assert broker.stop() == 0
+    command = broker.command()
+    broker.command = lambda: ["prlimit", limit, *command]
+    broker.start()
+    return broker
+
 
 def test_the_memory_alarm_ends_with_its_cause(make_broker):
     """What clients held is the system's again in a moment, also where nothing else goes on; bystanders are let go."""
@@ -187,6 +196,31 @@ def test_the_memory_alarm_ends_with_its_cause(make_broker):
             pass
         assert time.monotonic() - begin < 4
 
+
+
+def test_vhosts_leave_files_for_operators_and_clients(make_broker):
+    """One more than there are files for is refused, with the remedy; so is a start with too many."""
+    broker = limited(make_broker, "--nofile=64:64")
+    refused, made = None, []
+    for number in range(64):
+        refused = broker.ctl("add_vhost", f"v{number}", check=False)
+        if refused.returncode:
+            break
+        made.append(f"v{number}")
+    assert refused.returncode == 69 and "LimitNOFILE" in refused.stderr
+    assert len(made) >= 5 and len(broker.rows("list_vhosts", "name")) == len(made) + 1
+    broker.ctl("set_permissions", "-p", made[-1], "guest", ".*", ".*", ".*")
+    for _ in range(2):
+        with Raw(broker, vhost=made[-1], seconds=5) as raw:
+            raw.channel()
+            raw.call(1, spec.Queue.Declare(queue="q", durable=True), spec.Queue.DeclareOk)
+        assert broker.rows("list_queues", "-p", made[-1], "name") == [["q"]]
+        broker.restart()
+    assert broker.stop() == 0
+    command = broker.command()
+    broker.command = lambda: ["prlimit", "--nofile=40:40", *command]
+    with pytest.raises(RuntimeError, match="LimitNOFILE"):
+        broker.start()
 
 
 def test_a_limit_of_file_sizes_is_a_full_disk(make_broker):

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::access::{Access, AccessError, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
+use crate::files;
 use crate::flow::alarms::{self, Alarms, Resource};
 use crate::hung_disk::{HungDisk, Told};
 use crate::memory::Memory;
@@ -78,6 +79,17 @@ pub enum NodeError {
         vhost: String,
         /// What is wrong with its log.
         source: journal::Error,
+    },
+    /// The vhosts would need files that clients, or an operator, need.
+    #[error(
+        "{vhosts} vhosts are too many where {limit} files may be open: allow more (`LimitNOFILE=` of the systemd unit, or \
+         `ulimit -n`), and restart"
+    )]
+    TooFewFiles {
+        /// The vhosts.
+        vhosts: u64,
+        /// Files that may be open.
+        limit: u64,
     },
     /// A new vhost did not open, and is defined all the same.
     #[error(
@@ -174,6 +186,10 @@ impl Node {
         if self.access.has_vhost(name) {
             return Err(AccessError::VhostExists(name.to_owned()).into());
         }
+        let (limit, vhosts) = (files::limit(), self.vhosts.read().len() as u64);
+        if !files::have_room(limit, vhosts) {
+            return Err(NodeError::TooFewFiles { vhosts: vhosts + 1, limit });
+        }
         let number = self.access.next_vhost();
         self.folders.clear_unused(number)?;
         let folder = self.folders.create(number, name)?;
@@ -268,12 +284,10 @@ impl Node {
         self.connections.lock().values().cloned().collect()
     }
 
-    /// Connections there may be: as many as are allowed, and leave files for logs and the control socket. The share is
-    /// RabbitMQ's (`file_handle_cache`: all but a hundred, nine tenths of it, less two); of few files, half.
+    /// Connections there may be: as many as are allowed, and leave files for logs and the control socket.
     pub(crate) fn connection_limit(&self) -> usize {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-        let beside_logs = (files.saturating_sub(100) / 10 * 9).saturating_sub(2).max(files / 2);
-        let by_files = usize::try_from(beside_logs).unwrap_or(usize::MAX);
+        let by_files = files::clients(files::limit(), self.vhosts.read().len() as u64);
+        let by_files = usize::try_from(by_files).unwrap_or(usize::MAX);
         match self.settings.max_connections {
             0 => by_files,
             allowed => allowed.min(by_files),
@@ -437,6 +451,10 @@ impl Node {
 /// Finds whatever would refuse a vhost before any of them is opened, and changed by that: a start that is tried again and
 /// again changes nothing.
 fn look_through(settings: &Settings, folders: &VhostFolders, access: &Access) -> Result<(), NodeError> {
+    let (limit, vhosts) = (files::limit(), access.vhosts().len() as u64);
+    if !files::suffice(limit, vhosts) {
+        return Err(NodeError::TooFewFiles { vhosts, limit });
+    }
     let user = rustix::process::geteuid().as_raw();
     if let Ok(owner) = std::fs::metadata(&settings.data_dir).map(|folder| folder.uid())
         && owner != user
