@@ -1,5 +1,6 @@
 """What a client can take of memory, files and time is bounded, and given back; others get on."""
 import resource
+import socket
 import threading
 import time
 
@@ -196,6 +197,24 @@ def test_the_memory_alarm_ends_with_its_cause(make_broker):
             pass
         assert time.monotonic() - begin < 4
 
+
+def test_silent_operators_keep_neither_clients_nor_operators_out(make_broker):
+    """Of few files a few are for them; and whoever says nothing gives way to the next."""
+    broker = limited(make_broker, "--nofile=64:64")
+    crowd = []
+    for _ in range(128):
+        silent = socket.socket(socket.AF_UNIX)
+        silent.settimeout(5)
+        silent.connect(str(broker.data / "ctl.sock"))
+        crowd.append(silent)
+    begin = time.monotonic()
+    broker.ctl("list_queues", seconds=10)
+    with Raw(broker, seconds=5) as raw:
+        raw.channel()
+        raw.call(1, spec.Queue.Declare(queue="q", durable=True), spec.Queue.DeclareOk)
+    assert time.monotonic() - begin < 10
+    for silent in crowd:
+        silent.close()
 
 
 def test_vhosts_leave_files_for_operators_and_clients(make_broker):
