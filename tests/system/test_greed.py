@@ -1,5 +1,6 @@
 """What a client can take of memory, files and time is bounded, and given back; others get on."""
 import resource
+import socket
 import threading
 import time
 
@@ -160,3 +161,109 @@ def test_clients_take_no_files_that_logs_and_operators_need(make_broker):
     until(lambda: len(broker.rows("list_connections", "pid")) == 0)
     with Raw(broker):
         pass
+
+
+def limited(make_broker, limit, *settings):
+    """A broker that has a limit (an option of prlimit) from its start on."""
+    broker = make_broker(*settings)
+    assert broker.stop() == 0
+    command = broker.command()
+    broker.command = lambda: ["prlimit", limit, *command]
+    broker.start()
+    return broker
+
+
+def test_the_memory_alarm_ends_with_its_cause(make_broker):
+    """What clients held is the system's again in a moment, also where nothing else goes on; bystanders are let go."""
+    broker = make_broker("broker.memory_high_watermark=0.01")
+    message = publish_frames(1, "", "nowhere", b"x" * 1_000_000, delivery_mode=2)
+    holders = [Raw(broker, seconds=3) for _ in range(4)]
+    for holder in holders:
+        holder.channel()
+        holder.call(1, spec.Tx.Select(), spec.Tx.SelectOk)
+    with pytest.raises(OSError):  # The alarm is on, and nothing is read any more.
+        for _ in range(400):
+            for holder in holders:
+                holder.send(message)
+    time.sleep(1)
+    with Raw(broker) as bystander:
+        bystander.channel()
+        bystander.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+        bystander.send(publish_frames(1, "", "nowhere", b"y"))
+        until(lambda: broker.rows("list_connections", "state") == [["blocked"]] * 5)
+        begin = time.monotonic()
+        for holder in holders:
+            holder.socket.close()
+        until(lambda: broker.rows("list_connections", "state") == [["running"]])
+        assert time.monotonic() - begin < 4
+
+
+def test_silent_operators_keep_neither_clients_nor_operators_out(make_broker):
+    """Of few files a few are for them; and whoever says nothing gives way to the next."""
+    broker = limited(make_broker, "--nofile=64:64")
+    crowd = []
+    for _ in range(128):
+        silent = socket.socket(socket.AF_UNIX)
+        silent.settimeout(5)
+        silent.connect(str(broker.data / "ctl.sock"))
+        crowd.append(silent)
+    begin = time.monotonic()
+    broker.ctl("list_queues", seconds=10)
+    with Raw(broker, seconds=5) as raw:
+        raw.channel()
+        raw.call(1, spec.Queue.Declare(queue="q", durable=True), spec.Queue.DeclareOk)
+    assert time.monotonic() - begin < 10
+    for silent in crowd:
+        silent.close()
+
+
+def test_vhosts_leave_files_for_operators_and_clients(make_broker):
+    """One more than there are files for is refused, with the remedy; so is a start with too many."""
+    broker = limited(make_broker, "--nofile=64:64")
+    refused, made = None, []
+    for number in range(64):
+        refused = broker.ctl("add_vhost", f"v{number}", check=False)
+        if refused.returncode:
+            break
+        made.append(f"v{number}")
+    assert refused.returncode == 69 and "LimitNOFILE" in refused.stderr
+    assert len(made) >= 5 and len(broker.rows("list_vhosts", "name")) == len(made) + 1
+    broker.ctl("set_permissions", "-p", made[-1], "guest", ".*", ".*", ".*")
+    for _ in range(2):
+        with Raw(broker, vhost=made[-1], seconds=5) as raw:
+            raw.channel()
+            raw.call(1, spec.Queue.Declare(queue="q", durable=True), spec.Queue.DeclareOk)
+        assert broker.rows("list_queues", "-p", made[-1], "name") == [["q"]]
+        broker.restart()
+    assert broker.stop() == 0
+    command = broker.command()
+    broker.command = lambda: ["prlimit", "--nofile=40:40", *command[2:]]
+    with pytest.raises(RuntimeError, match="LimitNOFILE"):
+        broker.start()
+
+
+def test_a_limit_of_file_sizes_is_a_full_disk(make_broker):
+    """What does not fit waits, and goes on when the limit is raised; the system's signal ends nothing."""
+    broker = make_broker("journal.segment_size=4194304")
+    process = broker.own_process()
+    with Raw(broker, seconds=30) as raw:
+        raw.channel()
+        raw.call(1, spec.Queue.Declare(queue="q", durable=True), spec.Queue.DeclareOk)
+        raw.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+        message = publish_frames(1, "", "q", b"x" * 100_000, delivery_mode=2)
+        # Nothing is read while it is full.
+        sender = threading.Thread(target=raw.send, args=(message * 120,))
+        sender.start()
+        until(lambda: "no room for the log" in broker.log_text(), 20)
+        assert process.poll() is None
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        answered, refused = 0, 0
+        while answered < 120:
+            method = raw.read_method()
+            if isinstance(method, (spec.Basic.Ack, spec.Basic.Nack)):
+                count = method.delivery_tag - answered if method.multiple else 1
+                answered += count
+                refused += count if isinstance(method, spec.Basic.Nack) else 0
+        sender.join()
+    assert refused < 10 and broker.rows("list_queues", "messages") == [[str(120 - refused)]]

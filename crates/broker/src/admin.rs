@@ -31,6 +31,9 @@ pub enum AdminError {
     /// There is no such vhost.
     #[error("vhost '{0}' does not exist")]
     NoSuchVhost(String),
+    /// The vhost is defined and not open.
+    #[error("the vhost '{0}' is down: `rabbitmqctl restart_vhost -p '{0}'` opens it, or says why not")]
+    VhostDown(String),
     /// There is no such queue.
     #[error("no queue '{queue}' in vhost '{vhost}'")]
     NoSuchQueue {
@@ -95,7 +98,10 @@ impl Broker {
     }
 
     fn vhost(&self, name: &str) -> Result<Arc<Vhost>, AdminError> {
-        self.node().vhost(name).ok_or_else(|| AdminError::NoSuchVhost(name.to_owned()))
+        self.node().vhost(name).ok_or_else(|| match self.access().has_vhost(name) {
+            true => AdminError::VhostDown(name.to_owned()),
+            false => AdminError::NoSuchVhost(name.to_owned()),
+        })
     }
 
     fn queue(&self, vhost: &str, name: &str) -> Result<(Arc<Vhost>, Arc<Queue>), AdminError> {
@@ -108,6 +114,16 @@ impl Broker {
     /// Makes a vhost with its log. Blocks on the disk.
     pub fn add_vhost(&self, name: &str, description: &str, tags: &[String]) -> Result<(), AdminError> {
         Ok(self.node().add_vhost(name, description, tags)?)
+    }
+
+    /// Opens a vhost that is down; `false` where it is open already. Blocks on the disk.
+    pub fn restart_vhost(&self, name: &str) -> Result<bool, AdminError> {
+        Ok(self.node().restart_vhost(name)?)
+    }
+
+    /// Whether a vhost is open. One that is defined and is not is down.
+    pub fn is_open(&self, vhost: &str) -> bool {
+        self.node().vhost(vhost).is_some()
     }
 
     /// Deletes a vhost with all it holds and closes its connections. Blocks on the disk.

@@ -9,8 +9,8 @@
 //! 4. [`link`](crate::link) is a connection's outbox: deliveries are written into it by whoever has one.
 //!
 //! Beside the way: `doors` (listening sockets, open or suspended), [`access`] (users and what they may do),
-//! `flow` (holding publishers back), `memory` (the account of it), `timers` (expiry), `strangers` (what the log says of clients that
-//! have not logged in), `trace` (what the firehose
+//! `files` (how many each may have open), `flow` (holding publishers back), `memory` (the account of it), `timers` (expiry),
+//! `strangers` (what the log says of clients that have not logged in), `trace` (what the firehose
 //! tells), `node` (what all sessions share), `snapshot` (a copy of it all) and [`admin`] with [`info`] (what operators
 //! ask); [`repair`] (the way on where a start is refused).
 //!
@@ -26,6 +26,7 @@ mod clock;
 mod doors;
 mod error;
 mod exchange;
+mod files;
 mod flow;
 mod hung_disk;
 pub mod info;
@@ -49,6 +50,7 @@ mod vhost;
 mod vhost_folders;
 
 pub use self::admin::AdminError;
+pub use self::files::operators;
 pub use self::flow::alarms::machine_memory;
 pub use self::hung_disk::HungDisk;
 pub use self::listener::{Broker, StartError};

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::access::{Access, AccessError, Definitions};
 use crate::card::ConnectionCard;
 use crate::clock::now_ms;
+use crate::files;
 use crate::flow::alarms::{self, Alarms, Resource};
 use crate::hung_disk::{HungDisk, Told};
 use crate::memory::Memory;
@@ -60,6 +61,8 @@ pub(crate) struct Defined {
     pub(crate) definitions: Definitions,
     /// The vhosts with their numbers.
     pub(crate) vhosts: Vec<(Arc<Vhost>, u64)>,
+    /// Those that are not open.
+    pub(crate) down: Vec<String>,
 }
 
 /// Why a node does not start, or a vhost not open.
@@ -79,6 +82,38 @@ pub enum NodeError {
         vhost: String,
         /// What is wrong with its log.
         source: journal::Error,
+    },
+    /// The vhosts would need files that clients, or an operator, need.
+    #[error(
+        "{vhosts} vhosts are too many where {limit} files may be open: allow more (`LimitNOFILE=` of the systemd unit, or \
+         `ulimit -n`), and restart"
+    )]
+    TooFewFiles {
+        /// The vhosts.
+        vhosts: u64,
+        /// Files that may be open.
+        limit: u64,
+    },
+    /// A new vhost did not open, and is defined all the same.
+    #[error(
+        "{opening}; nor can the vhost '{vhost}' be taken back: {undoing}. It is defined and down: `rabbitmqctl \
+         restart_vhost -p '{vhost}'` opens it, `delete_vhost` removes it"
+    )]
+    HalfMade {
+        /// The vhost.
+        vhost: String,
+        /// Why it did not open.
+        opening: Box<NodeError>,
+        /// Why it is defined still.
+        undoing: Box<NodeError>,
+    },
+    /// A vhost is gone, and its folder is not.
+    #[error("the vhost '{vhost}' is deleted, but not its folder, which goes at the next start: {source}")]
+    FolderLeft {
+        /// The vhost.
+        vhost: String,
+        /// Why not.
+        source: FolderError,
     },
 }
 
@@ -149,33 +184,73 @@ impl Node {
         Ok(())
     }
 
-    /// Makes a vhost: its folder, its definition, its log. A definition without a folder is a loss.
+    /// Makes a vhost: its folder, its definition, its log, or nothing of it. A definition without a folder is a loss.
     pub(crate) fn add_vhost(&self, name: &str, description: &str, tags: &[String]) -> Result<(), NodeError> {
         let _one_at_a_time = self.making_vhosts.lock();
         if self.access.has_vhost(name) {
             return Err(AccessError::VhostExists(name.to_owned()).into());
         }
+        let (limit, vhosts) = (files::limit(), self.vhosts.read().len() as u64);
+        if !files::have_room(limit, vhosts) {
+            return Err(NodeError::TooFewFiles { vhosts: vhosts + 1, limit });
+        }
         let number = self.access.next_vhost();
+        self.folders.clear_unused(number)?;
         let folder = self.folders.create(number, name)?;
         if let Err(error) = self.access.add_vhost_with(name, description, tags) {
-            self.folders.remove(number)?;
+            self.folders.remove_or_leave(number);
             return Err(error.into());
         }
-        self.open_vhost(name, number, &folder)
+        self.open_vhost(name, number, &folder).map_err(|opening| match self.undefine_vhost(name, number) {
+            Ok(()) => {
+                self.folders.remove_or_leave(number);
+                opening
+            }
+            Err(undoing) => NodeError::HalfMade {
+                vhost: name.to_owned(),
+                opening: Box::new(opening),
+                undoing: Box::new(undoing),
+            },
+        })
     }
 
-    /// The definitions, and every vhost that they name, with its number. One that is being deleted is in neither.
+    /// Opens a vhost that is defined and down; `false` where it is open.
+    pub(crate) fn restart_vhost(&self, name: &str) -> Result<bool, NodeError> {
+        let _one_at_a_time = self.making_vhosts.lock();
+        let Some(record) = self.access.vhost(name) else {
+            return Err(AccessError::NoSuchVhost(name.to_owned()).into());
+        };
+        if self.vhost(name).is_some() {
+            return Ok(false);
+        }
+        let folder = self.folders.existing(record.id.0, name)?;
+        self.open_vhost(name, record.id.0, &folder)?;
+        Ok(true)
+    }
+
+    /// Takes a vhost out of the definitions: its folder is nobody's then.
+    fn undefine_vhost(&self, name: &str, number: u64) -> Result<(), NodeError> {
+        self.folders.mark_deleted(number, true)?;
+        self.access.delete_vhost(name).map(drop).map_err(|error| {
+            if let Err(error) = self.folders.mark_deleted(number, false) {
+                tracing::warn!(vhost = name, %error, "a vhost that could not be deleted is marked as deleted in its folder");
+            }
+            error.into()
+        })
+    }
+
+    /// The definitions, and every vhost that they name, with its number.
     pub(crate) fn defined(&self) -> Result<Defined, AccessError> {
         let _one_at_a_time = self.making_vhosts.lock();
-        let mut definitions = self.access.copy()?;
-        let mut vhosts = Vec::new();
+        let definitions = self.access.copy()?;
+        let (mut vhosts, mut down) = (Vec::new(), Vec::new());
         for (name, number) in definitions.vhosts()? {
             match self.vhost(&name) {
                 Some(vhost) => vhosts.push((vhost, number)),
-                None => definitions.drop_vhost(&name),
+                None => down.push(name),
             }
         }
-        Ok(Defined { definitions, vhosts })
+        Ok(Defined { definitions, vhosts, down })
     }
 
     /// Ends a vhost: its connections, its log, its definition.
@@ -185,11 +260,7 @@ impl Node {
             return Err(AccessError::NoSuchVhost(name.to_owned()).into());
         };
         let number = record.id.0;
-        self.folders.mark_deleted(number, true)?;
-        if let Err(error) = self.access.delete_vhost(name) {
-            self.folders.mark_deleted(number, false)?;
-            return Err(error.into());
-        }
+        self.undefine_vhost(name, number)?;
         // One whose log could not be opened is not there.
         if let Some(vhost) = self.vhosts.write().remove(name) {
             for card in self.connections() {
@@ -201,7 +272,8 @@ impl Node {
                 tracing::warn!(vhost = name, %error, "the log of the deleted vhost did not close cleanly");
             }
         }
-        Ok(self.folders.remove(number)?)
+        let left = |source| NodeError::FolderLeft { vhost: name.to_owned(), source };
+        self.folders.remove(number).map_err(left)
     }
 
     pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
@@ -216,12 +288,10 @@ impl Node {
         self.connections.lock().values().cloned().collect()
     }
 
-    /// Connections there may be: as many as are allowed, and leave files for logs and the control socket. The share is
-    /// RabbitMQ's (`file_handle_cache`: all but a hundred, nine tenths of it, less two); of few files, half.
+    /// Connections there may be: as many as are allowed, and leave files for logs and the control socket.
     pub(crate) fn connection_limit(&self) -> usize {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-        let beside_logs = (files.saturating_sub(100) / 10 * 9).saturating_sub(2).max(files / 2);
-        let by_files = usize::try_from(beside_logs).unwrap_or(usize::MAX);
+        let by_files = files::clients(files::limit(), self.vhosts.read().len() as u64);
+        let by_files = usize::try_from(by_files).unwrap_or(usize::MAX);
         match self.settings.max_connections {
             0 => by_files,
             allowed => allowed.min(by_files),
@@ -304,9 +374,12 @@ impl Node {
     }
 
     fn watch_memory(&self) {
+        let short = self.settings.memory_limit / 10 * 9;
+        // What is free and not yet given back is nobody's reason to wait.
+        (self.settings.give_memory_back)(alarms::resident_bytes() > short);
         let used = alarms::resident_bytes();
         self.alarms.memory_used.store(used, Ordering::Relaxed);
-        self.around.memory.set_pressed(used > self.settings.memory_limit / 10 * 9);
+        self.around.memory.set_pressed(used > short);
         self.judge(Resource::Memory, used > self.settings.memory_limit);
     }
 
@@ -410,6 +483,10 @@ impl Node {
 /// Finds whatever would refuse a vhost before any of them is opened, and changed by that: a start that is tried again and
 /// again changes nothing.
 fn look_through(settings: &Settings, folders: &VhostFolders, access: &Access) -> Result<(), NodeError> {
+    let (limit, vhosts) = (files::limit(), access.vhosts().len() as u64);
+    if !files::suffice(limit, vhosts) {
+        return Err(NodeError::TooFewFiles { vhosts, limit });
+    }
     let user = rustix::process::geteuid().as_raw();
     if let Ok(owner) = std::fs::metadata(&settings.data_dir).map(|folder| folder.uid())
         && owner != user
@@ -418,9 +495,10 @@ fn look_through(settings: &Settings, folders: &VhostFolders, access: &Access) ->
         tracing::warn!(%folder, owner, user, "the data folder is another user's, who may not be let into what is made now");
     }
     for record in access.vhosts() {
-        let log = folders.existing(record.id.0, &record.name)?.join("log");
+        let folder = folders.existing(record.id.0, &record.name)?;
         let refused = |source| NodeError::Log { vhost: record.name.clone(), source };
-        let refusals = Journal::examine(&log, &*settings.storage).map_err(refused)?;
+        Journal::examine_scratch(&folder.join("pages"), &*settings.storage).map_err(refused)?;
+        let refusals = Journal::examine(&folder.join("log"), &*settings.storage).map_err(refused)?;
         if let Some(refusal) = refusals.into_iter().next() {
             return Err(refused(refusal.error));
         }
@@ -449,3 +527,6 @@ fn disk_listener(alarms: Arc<Alarms>) -> DiskListener {
         _ => {}
     })
 }
+
+#[cfg(test)]
+mod tests;

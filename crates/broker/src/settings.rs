@@ -50,6 +50,9 @@ pub struct Settings {
     pub disk_timeout: Duration,
     /// What logs are stored with: the disk, but for tests that break it.
     pub storage: Arc<dyn Storage>,
+    /// Has the allocator give free memory back to the system, at once where that is urgent: asked a few times a second,
+    /// before memory is judged.
+    pub give_memory_back: fn(urgent: bool),
 }
 
 impl Settings {
@@ -76,6 +79,7 @@ impl Settings {
             segment_bytes: 16 << 20,
             disk_timeout: Duration::from_secs(30),
             storage: Arc::new(DiskStorage),
+            give_memory_back: |_| {},
         }
     }
 }

@@ -46,6 +46,14 @@ pub enum SnapshotError {
         /// What is wrong.
         source: journal::Error,
     },
+    /// A vhost is down, and its messages would be missing in the copy.
+    #[error(
+        "the vhost '{vhost}' is down: open it (`rabbitmqctl restart_vhost -p '{vhost}'`) or delete it first"
+    )]
+    Down {
+        /// The vhost.
+        vhost: String,
+    },
     /// Folders cannot be made.
     #[error(transparent)]
     Folders(#[from] FolderError),
@@ -114,7 +122,10 @@ impl Place {
     }
 
     fn fill(&self, node: &Node) -> Result<SnapshotInfo, SnapshotError> {
-        let Defined { mut definitions, vhosts } = node.defined()?;
+        let Defined { mut definitions, vhosts, down } = node.defined()?;
+        if let Some(vhost) = down.into_iter().next() {
+            return Err(SnapshotError::Down { vhost });
+        }
         let folders = VhostFolders::at(&self.dir, Arc::clone(&node.settings.storage));
         let logs: Vec<_> = vhosts.iter().map(|(vhost, _)| vhost.store().log.snapshot()).collect();
         let mut taken = SnapshotInfo::default();

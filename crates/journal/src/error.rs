@@ -156,10 +156,13 @@ impl Error {
     }
 }
 
-/// Whether the cause is a lack of space or of file descriptors, which passes, and not a broken disk, which does not.
+/// Whether the cause is a lack of space (or a limit of files' sizes) or of file descriptors, which passes, and not a broken disk, which does not.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     lacks_descriptors(error)
-        || matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
 }
 
 fn lacks_descriptors(error: &io::Error) -> bool {

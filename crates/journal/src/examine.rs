@@ -53,6 +53,17 @@ impl Journal {
         Ok(Survey::make(dir, storage, &files, false)?.refusals)
     }
 
+    /// Why `open` would refuse the scratch journal in `dir`, if it would. Nothing is changed.
+    pub fn examine_scratch(dir: &Path, storage: &dyn Storage) -> Result<(), Error> {
+        let files = match storage.list(dir) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("list", dir)(error)),
+        };
+        let _lock = lock(dir, storage)?;
+        Survey::make(dir, storage, &files, true)?.refusal()
+    }
+
     /// Goes on without what is missing: the manifest lists what is there from now on, and that
     /// something is lost, until the owner [has dealt with it](Journal::settle_losses). The result says what was
     /// accepted. An error, and nothing changed, where that would not help (`Error::NewerFormat`, another journal's files).

@@ -126,6 +126,8 @@ pub(crate) enum Request {
     ClearPermissions { user: String, vhost: String },
     /// A new vhost.
     AddVhost { name: String, description: String, tags: Vec<String> },
+    /// A vhost that is down opened; answers whether it was.
+    RestartVhost { name: String },
     /// A vhost's end.
     DeleteVhost { name: String },
     /// A copy of definitions and logs in this folder, an absolute path; answers with its figures.

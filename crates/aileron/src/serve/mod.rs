@@ -20,6 +20,7 @@ use tokio::sync::watch;
 pub(crate) use data_folder::make_private;
 pub(crate) use error::ServeError;
 
+use crate::allocator;
 use crate::config::{Config, Watermark};
 use crate::ctl::server::{Facts, Server, environment};
 use crate::ctl::term::Term;
@@ -32,6 +33,7 @@ pub(crate) fn run(config: &Config, standby: bool) -> Result<(), ServeError> {
     log::to_stderr(&config.log.level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(allocator::at_rest)
         .build()
         .map_err(|source| ServeError::System { attempted: "start the runtime", source })?;
     runtime.block_on(serve(config, standby))
@@ -51,6 +53,8 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     let system = |source| ServeError::System { attempted: "listen for signals", source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    // A file at the limit of its size (RLIMIT_FSIZE) is an error of the write then, and not our end.
+    let _taken = signal(SignalKind::from_raw(libc::SIGXFSZ)).map_err(system)?;
     for name in PASSED_OVER {
         let passed_over = signal(kind_of(name))
             .map_err(|source| ServeError::System { attempted: "listen for signals", source })?;
@@ -159,6 +163,7 @@ fn settings(config: &Config) -> Result<Settings, ServeError> {
     settings.max_connections = usize::try_from(own.max_connections).unwrap_or(usize::MAX);
     settings.segment_bytes = config.journal.segment_size;
     settings.disk_timeout = config.journal.disk_timeout;
+    settings.give_memory_back = allocator::give_back;
     Ok(settings)
 }
 

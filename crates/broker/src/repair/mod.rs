@@ -133,7 +133,10 @@ impl Plan {
         }
         for (number, vhost) in vhosts {
             match self.folders.existing(number, &vhost) {
-                Ok(folder) => self.log(folder.join("log"), vhost)?,
+                Ok(folder) => {
+                    self.pages(folder.join("pages"), &vhost)?;
+                    self.log(folder.join("log"), vhost)?;
+                }
                 Err(error @ FolderError::Missing { .. }) => {
                     let way_on = format!("the vhost '{vhost}' begins anew, without queues and messages");
                     self.finding(error.to_string(), way_on);
@@ -202,6 +205,20 @@ impl Plan {
         }
         self.steps.push(Step::Define(vhosts.clone().into_iter().collect(), next));
         Ok(Named { vhosts, next })
+    }
+
+    /// What memory had no room for: nothing in it outlives a stop.
+    fn pages(&mut self, pages: PathBuf, vhost: &str) -> Result<(), RepairError> {
+        match Journal::examine_scratch(&pages, &*self.storage) {
+            Ok(()) => Ok(()),
+            Err(source @ journal::Error::InUse { .. }) => {
+                Err(NodeError::Log { vhost: vhost.to_owned(), source }.into())
+            }
+            Err(error) => {
+                self.set_aside(format!("the vhost '{vhost}': {error}"), pages);
+                Ok(())
+            }
+        }
     }
 
     /// A vhost's log.

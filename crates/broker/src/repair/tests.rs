@@ -200,3 +200,20 @@ fn a_refusal_of_the_system_is_no_damage() {
     assert!(error.contains("cannot open"), "{error}");
     assert!(path.is_dir(), "nothing was set aside");
 }
+
+#[test]
+fn pages_that_cannot_be_used_are_set_aside() {
+    let data = node();
+    let pages = data.path().join("vhosts/1/pages");
+    fs::create_dir_all(pages.join("lock")).expect("made");
+    let found = look(&data);
+    assert!(
+        matches!(&texts(&found)[..], [what] if what.contains("pages/lock") && what.contains("nova")),
+        "{found:?}"
+    );
+    mend(&data);
+    assert!(!pages.exists() && look(&data).is_empty());
+    fs::write(&pages, b"a file").expect("written");
+    assert_eq!(mend(&data).len(), 1);
+    assert!(look(&data).is_empty());
+}

@@ -221,11 +221,17 @@ impl Session {
 
     fn open(&mut self, name: &str) -> Outcome {
         let refused = |what: String| Failure::connection(reply::NOT_ALLOWED, what);
-        let vhost = self.node.vhost(name).ok_or_else(|| refused(format!("vhost {name} not found")))?;
+        if !self.node.access.has_vhost(name) {
+            return Err(refused(format!("vhost {name} not found")));
+        }
         let user = self.user();
         if self.node.access.rights(user, name).is_none() {
             return Err(refused(format!("access to vhost '{name}' refused for user '{user}'")));
         }
+        let Some(vhost) = self.node.vhost(name) else {
+            let what = format!("access to vhost '{name}' refused for user '{user}': vhost '{name}' is down");
+            return Err(Failure::connection(reply::INTERNAL_ERROR, what));
+        };
         let _ = self.card.vhost.set(vhost);
         self.phase = Phase::Open;
         self.card.set_state(State::Running);

@@ -115,10 +115,17 @@ impl VhostFolders {
         })?;
         let labelled = Label::new(number, vhost).write(&folder).map_err(refused(&folder));
         if let Err(error) = labelled.and_then(|()| sync(&self.vhosts)) {
-            self.remove(number)?;
+            self.remove_or_leave(number);
             return Err(error);
         }
         Ok(folder)
+    }
+
+    /// Removes the folder of a new vhost that an earlier try left there, if nothing was ever in it.
+    pub(crate) fn clear_unused(&self, number: u64) -> Result<(), FolderError> {
+        let is_left = look_at(&self.of(number))?.is_some_and(|found| found.is_dir())
+            && self.is_unused(number, self.label(number)?.as_ref())?;
+        if is_left { self.remove(number) } else { Ok(()) }
     }
 
     /// The folder of a vhost that is defined. Refuses one that lost its log, and what belongs to another.
@@ -232,6 +239,13 @@ impl VhostFolders {
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refused(&folder)(error)),
             _ => sync(&self.vhosts),
+        }
+    }
+
+    /// The same for a folder that is nobody's: what cannot be removed goes at the next start.
+    pub(crate) fn remove_or_leave(&self, number: u64) {
+        if let Err(error) = self.remove(number) {
+            tracing::warn!(%error, "the folder of a vhost that was not made stays until the next start");
         }
     }
 

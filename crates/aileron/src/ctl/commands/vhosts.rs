@@ -1,12 +1,12 @@
 //! Vhosts, and the firehose, which is switched for one.
 
 use super::super::command::{BASE, Section, Spec, TIMEOUT};
-use super::super::failure::Failure;
+use super::super::failure::{Failure, SOFTWARE, elixir_string};
 use super::super::format::{Formatter, Output};
 use super::super::given::{Columns, Given, one_word};
 use super::super::options::Kind;
-use super::super::protocol::{Listing, Request};
-use super::super::session::Session;
+use super::super::protocol::{Listing, Refusal, Request};
+use super::super::session::{Session, usual_words};
 use super::super::term::Term;
 use super::listings::{check_columns, list};
 
@@ -46,6 +46,20 @@ pub(super) const COMMANDS: &[Spec] = &[
             let name = session.given.word(0).to_string();
             session.ask(&Request::DeleteVhost { name }).map(|_| Output::Done)
         },
+        ..BASE
+    },
+    Spec {
+        name: "restart_vhost",
+        section: Section::Vhosts,
+        description: "Restarts a failed vhost data stores and queues",
+        usage: "restart_vhost [--vhost <vhost>] [--timeout <timeout>]",
+        arguments: &[("--vhost", "Virtual host name")],
+        guides: &["virtual-hosts", "monitoring"],
+        switches: TIMEOUT,
+        banner: |given| {
+            Some(format!("Trying to restart vhost '{}' on node '{}' ...", given.vhost(), given.node))
+        },
+        run: restart_vhost,
         ..BASE
     },
     Spec {
@@ -100,6 +114,26 @@ fn add_vhost(session: &mut Session) -> Result<Output, Failure> {
         tags: tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_string).collect(),
     };
     session.ask(&request).map(|_| Output::Done)
+}
+
+fn restart_vhost(session: &mut Session) -> Result<Output, Failure> {
+    let name = session.given.vhost().to_string();
+    let answer = session.try_ask(&Request::RestartVhost { name: name.clone() })?;
+    let place = format!("vhost '{name}' on node '{}'", session.given.node);
+    let why = match answer {
+        Ok(opened) if opened == Term::from(true) => {
+            return Ok(Output::Answered(Term::text(format!("Successfully restarted {place}"))));
+        }
+        Ok(_) => {
+            let text = format!("Vhost '{name}' is already running on node '{}'", session.given.node);
+            return Ok(Output::Answered(Term::text(text)));
+        }
+        Err(Refusal::NoSuchVhost(vhost)) => format!("{{:no_such_vhost, {}}}", elixir_string(&vhost)),
+        Err(Refusal::Other(why)) => why,
+        Err(refusal) => return Err(usual_words(&refusal)),
+    };
+    // There is no space in RabbitMQ's text either.
+    Err(Failure::error(SOFTWARE, format!("Failed to start {place}Reason: {why}")))
 }
 
 /// RabbitMQ answers for a vhost that is not there as if it had worked, and so do we.

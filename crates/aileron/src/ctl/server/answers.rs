@@ -69,7 +69,7 @@ fn list(
         Listing::Channels => rows::all(&broker.list_channels(), columns, rows::channel),
         Listing::Users => rows::all(&broker.access().users(), columns, rows::user),
         Listing::Vhosts => rows::all(&broker.access().vhosts(), columns, |vhost, column| {
-            rows::vhost(vhost, column, &facts.node)
+            rows::vhost(vhost, column, &facts.node, broker.is_open(&vhost.name))
         }),
     })
 }
@@ -118,6 +118,9 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
             access.clear_permissions(&user, &vhost).map_err(denied)?
         }
         Request::AddVhost { name, description, tags } => add_vhost(broker, &name, &description, &tags)?,
+        Request::RestartVhost { name } => {
+            return Ok(broker.restart_vhost(&name).map_err(refused)?.into());
+        }
         Request::DeleteVhost { name } => broker.delete_vhost(&name).map_err(refused)?,
         Request::SetTracing { vhost, on } => set_tracing(broker, &vhost, on)?,
         Request::DeleteQueue { vhost, name, if_unused, if_empty } => {
@@ -143,10 +146,13 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
     Ok(done())
 }
 
-/// Adding a vhost that is there is no error, as in RabbitMQ.
+/// Adding a vhost that is there is no error, as in RabbitMQ; one that is down is opened.
 fn add_vhost(broker: &Broker, name: &str, description: &str, tags: &[String]) -> Result<(), Refusal> {
     match broker.add_vhost(name, description, tags) {
-        Ok(()) | Err(AdminError::Access(AccessError::VhostExists(_))) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(AdminError::Access(AccessError::VhostExists(_))) => {
+            broker.restart_vhost(name).map(drop).map_err(refused)
+        }
         Err(error) => Err(refused(error)),
     }
 }

@@ -14,13 +14,15 @@ mod state;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broker::Broker;
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tracing::Instrument;
 
 pub(crate) use environment::environment;
@@ -30,8 +32,6 @@ use super::term::Term;
 use crate::holder;
 use crate::services::lookout::Lookout;
 
-/// Connections at a time; more wait.
-const CONNECTIONS_MAX: usize = 64;
 /// How long a client may take for its next request.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
 /// How long a client may take to read a part of its answer.
@@ -88,9 +88,8 @@ impl Server {
 
     /// Serves until dropped.
     pub(crate) async fn run(self, facts: Arc<Facts>, gate: Gate) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Places::new();
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     if !self.may_speak(&stream) {
@@ -98,14 +97,14 @@ impl Server {
                         tracing::warn!(uid, "somebody else's user was turned away from the control socket");
                         continue;
                     }
+                    let Some(place) = places.take().await else { return };
                     let (facts, gate) = (Arc::clone(&facts), gate.clone());
                     // Whatever is changed now is logged with who asked for it.
                     let asked_by = operator(&stream);
                     let conversation = async move {
-                        if let Err(error) = converse(stream, &facts, gate).await {
+                        if let Err(error) = converse(stream, &facts, gate, &place).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
-                        drop(place);
                     };
                     tokio::spawn(conversation.instrument(asked_by));
                 }
@@ -126,6 +125,41 @@ impl Drop for Server {
     fn drop(&mut self) {
         // Gone already, or left behind: the next start replaces it.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// How many may be connected at a time: as many as leave the broker its files. When all places are taken, whoever has
+/// been silent longest gives way, so that a crowd that says nothing keeps no operator, and no monitor, out.
+struct Places {
+    free: Arc<Semaphore>,
+    /// Told to whoever has waited longest for its client.
+    crowd: Arc<Notify>,
+}
+
+/// One of the places.
+struct Place {
+    crowd: Arc<Notify>,
+    _held: OwnedSemaphorePermit,
+}
+
+impl Places {
+    fn new() -> Places {
+        // The broker raises its limit to the maximum as it starts.
+        let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        let places = usize::try_from(broker::operators(files)).unwrap_or(usize::MAX).max(1);
+        Places { free: Arc::new(Semaphore::new(places)), crowd: Arc::default() }
+    }
+
+    /// A place, as soon as there is one; `None` never, but at the end of the process.
+    async fn take(&self) -> Option<Place> {
+        let mut held = Arc::clone(&self.free).try_acquire_owned().ok();
+        if held.is_none() {
+            self.crowd.notify_one();
+            held = Arc::clone(&self.free).acquire_owned().await.ok();
+            // Where nobody was silent the word is kept for the next who is, and is out of date now.
+            pin!(self.crowd.notified()).as_mut().enable();
+        }
+        Some(Place { crowd: Arc::clone(&self.crowd), _held: held? })
     }
 }
 
@@ -174,11 +208,16 @@ fn who(other: &std::os::unix::net::UnixStream) -> String {
 }
 
 /// One client's requests, one after the other.
-async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate) -> io::Result<()> {
+async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate, place: &Place) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let hello = hello(facts, gate.borrow().as_ref());
     write(&mut stream, &line(&hello)?).await?;
-    while let Some(request) = read_request(&mut stream).await? {
+    loop {
+        let request = tokio::select! {
+            request = read_request(&mut stream) => request?,
+            () = place.crowd.notified() => None,
+        };
+        let Some(request) = request else { return Ok(()) };
         match request {
             Ok(Request::Stop) => return stop(&mut stream, &gate).await,
             Ok(Request::AwaitStartup) => {
@@ -207,12 +246,10 @@ async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate) -> io::Res
                 send(&mut stream, replies.await.map_err(io::Error::other)?).await?;
             }
             Err(refusal) => {
-                write(&mut stream, &line(&Reply::Refused(refusal))?).await?;
-                return Ok(());
+                return write(&mut stream, &line(&Reply::Refused(refusal))?).await;
             }
         }
     }
-    Ok(())
 }
 
 fn hello(facts: &Facts, broker: Option<&Broker>) -> Hello {

@@ -160,7 +160,7 @@ pub(super) fn user(user: &User, column: &str) -> Term {
 
 /// A vhost's cell. The tags that `add_vhost` was given are kept by RabbitMQ as one text, also when there are none;
 /// a list are only those of the vhost that a first start makes.
-pub(super) fn vhost(vhost: &VhostRecord, column: &str, node: &str) -> Term {
+pub(super) fn vhost(vhost: &VhostRecord, column: &str, node: &str, is_open: bool) -> Term {
     match column {
         "name" => Term::text(&vhost.name),
         "description" => Term::text(&vhost.description),
@@ -168,7 +168,10 @@ pub(super) fn vhost(vhost: &VhostRecord, column: &str, node: &str) -> Term {
         "tags" => Term::text(vhost.tags.join(",")),
         "default_queue_type" => Term::atom("undefined"),
         "tracing" => vhost.tracing.into(),
-        "cluster_state" => Term::List(vec![Term::pair(node, Term::atom("running"))]),
+        "cluster_state" => {
+            let state = if is_open { "running" } else { "stopped" };
+            Term::List(vec![Term::pair(node, Term::atom(state))])
+        }
         _ => Term::unknown(),
     }
 }

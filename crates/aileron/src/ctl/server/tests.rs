@@ -125,3 +125,14 @@ async fn a_left_behind_socket_is_replaced_and_a_live_one_is_not() {
     assert_eq!(Server::bind(&file).expect_err("no socket").kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(std::fs::read_to_string(&file).expect("untouched"), "mine");
 }
+
+#[tokio::test]
+async fn a_crowd_that_says_nothing_keeps_nobody_out() {
+    with_server(|path| {
+        let crowd: Vec<Client> = (0..200).map(|_| Client::connect(&path).expect("connected")).collect();
+        let mut link = Link::open(&path, LIMIT).expect("greeted");
+        assert_eq!(link.ask(&Request::Ping).expect("answered").end, Ok(Term::atom("ok")));
+        drop(crowd);
+    })
+    .await;
+}
