@@ -1,6 +1,8 @@
 """Writes down what rabbitmqctl answers: `record_ctl.py --port 5673 --ctl PATH`.
 
-Writes tests/recorded/ctl.json, and whole outputs of a few commands as text.
+Writes tests/recorded/ctl.json, and whole outputs of a few commands as text. With
+`--new` only lines that are not in it yet are run and added: for lines at the end
+of `ctl_cases.py`, which go by the state that all others leave alone.
 """
 
 import argparse
@@ -48,14 +50,31 @@ def main():
     parser.add_argument("--ctl", default=os.environ.get("CTL", "rabbitmqctl"))
     parser.add_argument("--folder", default="", help="the broker's data folder, left out of the texts")
     parser.add_argument("--stop", action="store_true", help="only: stop the node, and record stopped.json")
+    parser.add_argument("--new", action="store_true", help="only lines that are not recorded yet")
     options = parser.parse_args()
+    if options.new:
+        return add_new(options.port, options.ctl)
     if options.stop:
         return stopping(options.ctl, options.folder)
     results = ctl_run.play(options.port, options.ctl, whole_outputs(options.folder))
+    write(results)
+    return print(f"{len(results)} command lines recorded")
+
+
+def add_new(port, ctl):
+    """Lines that are new, run and put into their places; lines that are gone are dropped."""
+    recorded = json.loads((FOLDER / "ctl.json").read_text("utf-8"))
+    names = [*ctl_run.names(), "what the closed connections heard"]
+    new = ctl_run.play(port, ctl, wanted={name for name in names if name not in recorded})
+    write({name: {**recorded, **new}[name] for name in names})
+    print(f"{len(new)} command lines added")
+
+
+def write(results):
+    """The file, a line's end where a difference shows as one."""
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(result, indent=1, ensure_ascii=False)}"
                        for name, result in results.items())
     (FOLDER / "ctl.json").write_text("{\n" + lines + "\n}\n", encoding="utf-8")
-    return print(f"{len(results)} command lines recorded")
 
 
 if __name__ == "__main__":

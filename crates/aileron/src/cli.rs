@@ -25,7 +25,7 @@ const EXIT_USAGE: u8 = 64;
 /// The shared services of an OpenStack controller in one binary.
 #[derive(Parser)]
 #[command(name = "aileron", version, arg_required_else_help = true)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }

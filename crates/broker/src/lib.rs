@@ -11,7 +11,8 @@
 //! Beside the way: `doors` (listening sockets, open or suspended), [`access`] (users and what they may do),
 //! `files` (how many each may have open), `flow` (holding publishers back), `memory` (the account of it), `timers` (expiry),
 //! `strangers` (what the log says of clients that have not logged in), `trace` (what the firehose
-//! tells), `node` (what all sessions share), `snapshot` (a copy of it all) and [`admin`] with [`info`] (what operators
+//! tells), `node` (what all sessions share), `snapshot` (a copy of it all), [`definitions`] (what is defined, out of one
+//! node and into another) and [`admin`] with [`info`] (what operators
 //! ask); [`repair`] (the way on where a start is refused).
 //!
 //! The rooms stand in layers, and whoever stands lower knows nobody above: message, store, link, queue, exchange,
@@ -23,6 +24,7 @@ pub mod access;
 mod admin;
 mod card;
 mod clock;
+pub mod definitions;
 mod doors;
 mod error;
 mod exchange;

@@ -49,6 +49,12 @@ impl From<ClosedDoor> for StartError {
 }
 
 impl Broker {
+    /// A broker without doors, for tests of what operators do.
+    #[cfg(test)]
+    pub(crate) fn on(node: Arc<Node>) -> Broker {
+        Broker { node, doors: Arc::new(Doors::at(Vec::new(), true)) }
+    }
+
     /// Takes all addresses, opens the data folder, then listens, unless told to stand by. Must be called within a
     /// tokio runtime.
     pub async fn start(settings: Settings) -> Result<Broker, StartError> {

@@ -262,7 +262,8 @@ impl Node {
         let number = record.id.0;
         self.undefine_vhost(name, number)?;
         // One whose log could not be opened is not there.
-        if let Some(vhost) = self.vhosts.write().remove(name) {
+        let removed = self.vhosts.write().remove(name);
+        if let Some(vhost) = removed {
             for card in self.connections() {
                 if card.vhost.get().is_some_and(|v| Arc::ptr_eq(v, &vhost)) {
                     card.link.request_close(&format!("vhost '{name}' is down"));

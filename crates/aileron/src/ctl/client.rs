@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::protocol::{Hello, Refusal, Reply, Request};
@@ -49,12 +50,16 @@ pub(crate) struct Link {
 impl Link {
     /// Connects and reads the greeting. `limit` counts for everything from here on; `None` waits.
     pub(crate) fn open(path: &Path, limit: Option<Duration>) -> Result<Link, LinkError> {
-        let stream = UnixStream::connect(path)
-            .map_err(|source| LinkError::Unreachable { path: path.to_path_buf(), source })?;
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let stream = connect(path, limit)?;
         let mut link = Link { stream: BufReader::new(stream), hello: Hello::default(), deadline };
         link.hello = link.read()?;
         Ok(link)
+    }
+
+    /// Another limit, from now on, for what comes.
+    pub(crate) fn limit(&mut self, limit: Duration) {
+        self.deadline = Instant::now().checked_add(limit);
     }
 
     /// Who answers.
@@ -133,6 +138,23 @@ impl Link {
             .set_read_timeout(left)
             .and_then(|()| stream.set_write_timeout(left))
             .map_err(|error| link_error(&error))
+    }
+}
+
+/// Connects, by a thread that may be left behind: where a frozen daemon has as many connections waiting as fit,
+/// connecting waits too, and knows no time limit.
+fn connect(path: &Path, limit: Option<Duration>) -> Result<UnixStream, LinkError> {
+    let unreachable = |source| LinkError::Unreachable { path: path.to_path_buf(), source };
+    let Some(limit) = limit else { return UnixStream::connect(path).map_err(unreachable) };
+    let (tell, told) = mpsc::sync_channel(1);
+    let own = path.to_path_buf();
+    std::thread::spawn(move || {
+        // Nobody listens any more where the limit has passed.
+        let _ = tell.send(UnixStream::connect(own));
+    });
+    match told.recv_timeout(limit) {
+        Ok(connected) => connected.map_err(unreachable),
+        Err(_) => Err(LinkError::TimedOut),
     }
 }
 

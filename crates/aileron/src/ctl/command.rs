@@ -4,6 +4,7 @@
 
 use super::failure::Failure;
 use super::format::{Formatter, Output};
+pub(crate) use super::given::Patience;
 use super::given::{Columns, Given, Misuse, NO_COLUMNS, no_words};
 use super::options::{Aliases, Kind, Switches};
 use super::session::Session;
@@ -33,6 +34,8 @@ pub(crate) struct Spec {
     pub(crate) formatter: Formatter,
     /// What must be there for it to work.
     pub(crate) needs: Needs,
+    /// How long the node may take where the operator gives no time limit.
+    pub(crate) patience: Patience,
     /// The columns it can show: all, and those shown by default.
     pub(crate) columns: Columns,
     /// Whether the arguments fit.
@@ -66,6 +69,7 @@ pub(crate) const BASE: Spec = Spec {
     aliases: &[],
     formatter: Formatter::Plain,
     needs: Needs::Node,
+    patience: Patience::Minute,
     columns: NO_COLUMNS,
     check: no_words,
     banner: |_| None,
@@ -87,29 +91,44 @@ pub(crate) enum Section {
     Access,
     /// Monitoring, observability and health checks.
     Monitoring,
+    /// Parameters.
+    Parameters,
+    /// Policies.
+    Policies,
     /// Virtual hosts.
     Vhosts,
     /// Configuration and Environment.
     Configuration,
+    /// Definitions.
+    Definitions,
+    /// Feature flags.
+    Flags,
     /// Operations.
     Operations,
     /// Queues.
     Queues,
+    /// Deprecated.
+    Deprecated,
 }
 
 impl Section {
     /// Every section, in order.
-    pub(crate) const ALL: [Section; 10] = [
+    pub(crate) const ALL: [Section; 15] = [
         Section::Help,
         Section::Nodes,
         Section::Cluster,
         Section::Users,
         Section::Access,
         Section::Monitoring,
+        Section::Parameters,
+        Section::Policies,
         Section::Vhosts,
         Section::Configuration,
+        Section::Definitions,
+        Section::Flags,
         Section::Operations,
         Section::Queues,
+        Section::Deprecated,
     ];
 
     /// The heading.
@@ -121,10 +140,15 @@ impl Section {
             Section::Users => "Users",
             Section::Access => "Access Control",
             Section::Monitoring => "Monitoring, observability and health checks",
+            Section::Parameters => "Parameters",
+            Section::Policies => "Policies",
             Section::Vhosts => "Virtual hosts",
             Section::Configuration => "Configuration and Environment",
+            Section::Definitions => "Definitions",
+            Section::Flags => "Feature flags",
             Section::Operations => "Operations",
             Section::Queues => "Queues",
+            Section::Deprecated => "Deprecated",
         }
     }
 }

@@ -3,9 +3,6 @@
 use super::failure::{DATA, USAGE};
 use super::options::Options;
 
-/// Seconds a command waits for the node where it says so in its banner.
-pub(crate) const PATIENCE_SECONDS: u64 = 60;
-
 /// All columns of a listing and the default ones.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns {
@@ -18,6 +15,37 @@ pub(crate) struct Columns {
 /// For commands without columns.
 pub(crate) const NO_COLUMNS: Columns = Columns { all: &[], default: &[] };
 
+/// How long a node may take for a command whose line has no `--timeout`, so that none waits for ever: a daemon
+/// that is frozen accepts connections and says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Monitoring asks every few seconds: ten seconds.
+    Health,
+    /// Listings and changes: a minute.
+    Minute,
+    /// What waits for other nodes, or for this one to start, as RabbitMQ's tool waits: five minutes.
+    Startup,
+    /// What copies or ends a node and takes as long as there is data: a minute to greet, and an hour in all.
+    Hour,
+}
+
+impl Patience {
+    /// Seconds for the whole command.
+    pub(crate) const fn seconds(self) -> u64 {
+        match self {
+            Patience::Health => 10,
+            Patience::Minute => 60,
+            Patience::Startup => 300,
+            Patience::Hour => 3600,
+        }
+    }
+
+    /// Seconds until the node has greeted: it does so from memory.
+    pub(crate) fn greeting_seconds(self) -> u64 {
+        self.seconds().min(Patience::Minute.seconds())
+    }
+}
+
 /// What the operator gave, with the node's name filled in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Given {
@@ -27,6 +55,8 @@ pub(crate) struct Given {
     pub(crate) options: Options,
     /// The node's name.
     pub(crate) node: String,
+    /// Seconds that the command waits where none are given.
+    pub(crate) patience: u64,
 }
 
 impl Given {
@@ -50,9 +80,14 @@ impl Given {
         self.options.number("timeout").map(|seconds| u64::try_from(seconds).unwrap_or(0))
     }
 
-    /// The time limit in milliseconds, or a minute.
-    pub(crate) fn patience_ms(&self) -> u64 {
-        self.timeout().unwrap_or(PATIENCE_SECONDS).saturating_mul(1000)
+    /// The time limit in force, in seconds.
+    pub(crate) fn limit(&self) -> u64 {
+        self.timeout().unwrap_or(self.patience)
+    }
+
+    /// The time limit in force, in milliseconds.
+    pub(crate) fn limit_ms(&self) -> u64 {
+        self.limit().saturating_mul(1000)
     }
 }
 
@@ -65,6 +100,8 @@ pub(crate) enum Misuse {
     TooMany,
     /// A word that makes no sense here.
     BadArgument(&'static str),
+    /// The same, told with the word.
+    BadValue(String),
     /// Columns that do not exist.
     BadColumns(Vec<String>),
     /// Switches that do not exist, or without a fitting value.
@@ -80,6 +117,7 @@ impl Misuse {
             Misuse::NotEnough => "not enough arguments.".to_string(),
             Misuse::TooMany => "too many arguments.".to_string(),
             Misuse::BadArgument(detail) => format!("Bad argument: {detail}"),
+            Misuse::BadValue(detail) => format!("Bad argument: {detail}"),
             Misuse::BadColumns(names) => format!("Info key(s) {} are not supported", names.join(",")),
             Misuse::BadSwitches(switches) => {
                 let mut text = "Invalid options for this command:".to_string();
@@ -94,7 +132,7 @@ impl Misuse {
 
     /// The exit code for it.
     pub(crate) fn code(&self) -> u8 {
-        if matches!(self, Misuse::BadArgument(_)) { DATA } else { USAGE }
+        if matches!(self, Misuse::BadArgument(_) | Misuse::BadValue(_)) { DATA } else { USAGE }
     }
 }
 

@@ -22,12 +22,19 @@ pub(crate) mod term;
 use std::io::Write;
 use std::path::PathBuf;
 
-use command::{Needs, Spec};
-use failure::{Failure, USAGE};
+use command::Needs;
+pub(crate) use command::{Section, Spec};
+use failure::{Failure, SOFTWARE, USAGE};
 use format::{Formatter, Output, Style};
 use given::{Given, Misuse};
-use options::{Kind, Options};
+use options::Options;
+pub(crate) use options::{COMMON, COMMON_ALIASES, Kind};
 use session::Session;
+
+/// Every command, by name: what manual and completions are made of.
+pub(crate) fn commands() -> Vec<&'static Spec> {
+    commands::all()
+}
 
 /// Where a client looks for the node, and what the node is called if nobody answers.
 #[derive(Clone, Debug)]
@@ -41,11 +48,8 @@ pub(crate) struct Place {
 /// Carries out one command line (without the program's name) and gives the exit code. `place` is
 /// asked for only when the command line does not say where the node is.
 pub(crate) fn run(line: &[String], place: impl FnOnce(Option<&str>) -> Place) -> u8 {
-    match execute(line, place) {
-        Ok(text) => {
-            print(&text);
-            0
-        }
+    match execute(line, place).and_then(|text| print(&text)) {
+        Ok(()) => 0,
         Err(failure) => {
             // A closed standard error leaves nobody to tell.
             let _ = writeln!(std::io::stderr(), "{}", failure.message);
@@ -55,14 +59,25 @@ pub(crate) fn run(line: &[String], place: impl FnOnce(Option<&str>) -> Place) ->
 }
 
 /// Prints a line on standard output at once.
-fn print_line(text: &str) {
-    print(&format!("{text}\n"));
+fn print_line(text: &str) -> Result<(), Failure> {
+    print(&format!("{text}\n"))
 }
 
-/// Prints on standard output. A reader that has gone (`| head`) is no error.
-fn print(text: &str) {
+/// Prints on standard output. A reader that has gone (`| head`) is no error; a full disk is.
+fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(SOFTWARE, format!("Error: cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells the operator what the answer itself has no place for. Scripts read standard output.
+fn warn(text: &str) {
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn execute(line: &[String], place: impl FnOnce(Option<&str>) -> Place) -> Result<String, Failure> {
@@ -92,9 +107,9 @@ fn execute(line: &[String], place: impl FnOnce(Option<&str>) -> Place) -> Result
     let place = place(options.text("socket"));
     let node = node_name(options.text("node"), &place.node);
     let words = options.words.drain(..).skip(1).collect();
-    let given = Given { words, options, node };
+    let given = Given { words, options, node, patience: spec.patience.seconds() };
     (spec.check)(&given).map_err(|bad| misuse(&bad, "Error (argument validation)"))?;
-    let mut session = Session::new(spec.name, spec.columns, given, place.socket);
+    let mut session = Session::new(spec.name, spec.columns, spec.patience, given, place.socket);
     if spec.needs == Needs::Node && !session.greet()?.ready {
         let text = "this command requires the 'rabbit' app to be running on the target node. \
                     Start it with 'rabbitmqctl start_app'.";
@@ -111,7 +126,7 @@ fn carry_out(spec: &Spec, session: &mut Session, formatter: Formatter) -> Result
     }
     let quiet = session.given.silent() || formatter.for_machines();
     if let Some(banner) = (spec.banner)(&session.given).filter(|_| !quiet) {
-        print_line(&banner);
+        print_line(&banner)?;
     }
     if session.given.options.flag("dry_run") {
         return Ok(String::new());
@@ -128,6 +143,9 @@ fn carry_out(spec: &Spec, session: &mut Session, formatter: Formatter) -> Result
 
 fn find(name: &str, program: &str) -> Result<&'static Spec, Failure> {
     let missing = format!("\nCommand '{name}' not found. \n");
+    if let Some(lacking) = commands::lacking(name) {
+        return Err(lacking);
+    }
     match (commands::find(name), commands::closest(name)) {
         (Some(spec), _) => Ok(spec),
         (None, Some(near)) => Err(Failure::new(USAGE, format!("{missing}Did you mean '{near}'? \n"))),

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::term::Term;
 
-/// The longest request a server reads, in bytes.
-pub(crate) const LINE_MAX: u64 = 1 << 20;
+/// The longest request a server reads, in bytes: definitions of some hundred thousand queues. Only root and the
+/// daemon's own user are read at all.
+pub(crate) const LINE_MAX: u64 = 64 << 20;
 
 /// The server's first line: the state of the node, from memory and without waiting for any work.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +133,10 @@ pub(crate) enum Request {
     DeleteVhost { name: String },
     /// A copy of definitions and logs in this folder, an absolute path; answers with its figures.
     Snapshot { dir: String },
+    /// All that is defined: one document, [`Exported`].
+    ExportDefinitions,
+    /// All that this file defines, its text (which has password hashes); answers with a list of what was left out.
+    ImportDefinitions { definitions: Secret },
     /// The firehose on or off.
     SetTracing { vhost: String, on: bool },
     /// A queue's end; answers how many messages were ready.
@@ -186,6 +191,15 @@ pub(crate) enum Reply {
     Document(serde_json::Value),
     /// It did not.
     Refused(Refusal),
+}
+
+/// What `export_definitions` is answered with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Exported {
+    /// The definitions, as RabbitMQ's file has them.
+    pub(crate) definitions: serde_json::Value,
+    /// In words, what is defined and could not be written in JSON.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// Why the server refuses.

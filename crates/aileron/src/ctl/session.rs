@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::client::{Answer, Link, LinkError};
 use super::failure::{self, DATA, Failure, NO_USER, UNAVAILABLE};
 use super::format;
-use super::given::{Columns, Given};
-use super::protocol::{Hello, Refusal, Request};
+use super::given::{Columns, Given, Patience};
+use super::protocol::{Exported, Hello, Refusal, Request};
 use super::term::Term;
 
 /// A command being carried out.
@@ -19,14 +19,23 @@ pub(crate) struct Session {
     pub(crate) columns: Columns,
     /// What the operator gave.
     pub(crate) given: Given,
+    patience: Patience,
     socket: PathBuf,
     link: Option<Link>,
+    /// Why there is none: a node that is silent is not waited for twice.
+    failed: Option<Failure>,
 }
 
 impl Session {
     /// A session that connects when it has to.
-    pub(crate) fn new(command: &'static str, columns: Columns, given: Given, socket: PathBuf) -> Session {
-        Session { command, columns, given, socket, link: None }
+    pub(crate) fn new(
+        command: &'static str,
+        columns: Columns,
+        patience: Patience,
+        given: Given,
+        socket: PathBuf,
+    ) -> Session {
+        Session { command, columns, given, patience, socket, link: None, failed: None }
     }
 
     /// Connects if needed; says who answers. A node of another name than asked for is "not running".
@@ -34,9 +43,21 @@ impl Session {
         let hello = match &self.link {
             Some(link) => link.hello().clone(),
             None => {
-                let limit = self.given.timeout().map(Duration::from_secs);
-                let link =
-                    Link::open(&self.socket, limit).map_err(|error| self.link_failure(&error, false))?;
+                if let Some(failure) = &self.failed {
+                    return Err(failure.clone());
+                }
+                let limit = self.given.timeout().unwrap_or_else(|| self.patience.greeting_seconds());
+                let mut link = match Link::open(&self.socket, Some(Duration::from_secs(limit))) {
+                    Ok(link) => link,
+                    Err(error) => {
+                        let failure = self.link_failure(&error, limit, false);
+                        self.failed = Some(failure.clone());
+                        return Err(failure);
+                    }
+                };
+                if self.given.timeout().is_none() {
+                    link.limit(Duration::from_secs(self.given.limit()));
+                }
                 let hello = link.hello().clone();
                 self.link = Some(link);
                 hello
@@ -66,6 +87,16 @@ impl Session {
         Ok(self.exchange(request, false)?.end)
     }
 
+    /// All that is defined on the node.
+    pub(crate) fn exported(&mut self) -> Result<Result<Exported, Refusal>, Failure> {
+        self.greet()?;
+        let told = match &mut self.link {
+            Some(link) => link.document(&Request::ExportDefinitions),
+            None => Err(LinkError::Closed),
+        };
+        told.map_err(|error| self.link_failure(&error, self.given.limit(), false))
+    }
+
     /// The node's socket.
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
@@ -76,9 +107,9 @@ impl Session {
         let pid = self.greet()?.pid;
         if let Some(link) = &mut self.link {
             let ended = link.wait_for_end();
-            ended.map_err(|error| self.link_failure(&error, false))?;
+            ended.map_err(|error| self.link_failure(&error, self.given.limit(), false))?;
         }
-        super::process::wait_for_death(pid, self.given.timeout().map(Duration::from_secs));
+        super::process::wait_for_death(pid, Some(Duration::from_secs(self.given.limit())));
         Ok(())
     }
 
@@ -88,14 +119,15 @@ impl Session {
             Some(link) => link.ask(request),
             None => Err(LinkError::Closed),
         };
-        answer.map_err(|error| self.link_failure(&error, streamed))
+        answer.map_err(|error| self.link_failure(&error, self.given.limit(), streamed))
     }
 
-    fn link_failure(&self, error: &LinkError, streamed: bool) -> Failure {
+    /// What is said of a node that cannot be talked to; `limit` is how many seconds it was given.
+    fn link_failure(&self, error: &LinkError, limit: u64, streamed: bool) -> Failure {
         let node = &self.given.node;
         match error {
             LinkError::TimedOut => {
-                let limit = Duration::from_secs(self.given.timeout().unwrap_or_default());
+                let limit = Duration::from_secs(limit);
                 let hint = match (streamed, self.command) {
                     (true, "list_queues") => {
                         "Some queue(s) are unresponsive, use list_unresponsive_queues command."

@@ -1,10 +1,13 @@
 //! `aileron generate`: man pages and shell completions, made from the command line's own description
 //! and from the packaged configuration file, so that they cannot say anything else.
 //!
-//! `pages` is section 1, `keys` is aileron.toml(5). Packages are made with it (`script/package`).
+//! `pages` is section 1, `facts` what it says of exit codes, variables and signals, `rabbitmqctl` the page and the
+//! completions of that name, `keys` is aileron.toml(5). Packages are made with it (`script/package`).
 
+mod facts;
 mod keys;
 mod pages;
+mod rabbitmqctl;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,16 +28,23 @@ pub(crate) enum GenerateCommand {
     Completions {
         /// The shell
         shell: Shell,
+        /// The program: aileron, or rabbitmqctl
+        #[arg(default_value = "aileron", value_parser = ["aileron", "rabbitmqctl"])]
+        program: String,
     },
 }
 
 /// Carries it out for the command line `cli`.
-pub(crate) fn run(what: &GenerateCommand, mut cli: clap::Command) -> io::Result<()> {
+pub(crate) fn run(what: &GenerateCommand, cli: clap::Command) -> io::Result<()> {
     match what {
         GenerateCommand::Man { folder } => man_pages(folder, cli),
-        GenerateCommand::Completions { shell } => {
+        GenerateCommand::Completions { shell, program } => {
             let mut text = Vec::new();
-            clap_complete::generate(*shell, &mut cli, "aileron", &mut text);
+            let mut described = match program.as_str() {
+                "rabbitmqctl" => rabbitmqctl::described("rabbitmqctl"),
+                _ => cli.mut_subcommand("ctl", |_| rabbitmqctl::described("ctl")),
+            };
+            clap_complete::generate(*shell, &mut described, program, &mut text);
             io::stdout().write_all(&text)
         }
     }
@@ -42,7 +52,7 @@ pub(crate) fn run(what: &GenerateCommand, mut cli: clap::Command) -> io::Result<
 
 fn man_pages(folder: &Path, cli: clap::Command) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    for page in pages::all(cli)?.into_iter().chain([keys::page()]) {
+    for page in pages::all(cli)?.into_iter().chain([keys::page(), rabbitmqctl::page()]) {
         std::fs::write(folder.join(page.file), page.text)?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::io;
 use clap::Command;
 use clap_mangen::Man;
 
-use super::{Page, roff};
+use super::{Page, facts, roff};
 
 /// The files that every command knows, with what they are.
 const FILES: [(&str, &str); 4] = [
@@ -54,6 +54,7 @@ fn render(command: &Command, names: &[String], pages: &mut Vec<Page>) -> io::Res
     if shown(command).next().is_some() {
         text.extend_from_slice(commands(command).as_bytes());
     }
+    text.extend_from_slice(facts::sections(&name).as_bytes());
     text.extend_from_slice(closing(&name, names).as_bytes());
     pages.push(Page { file: format!("{name}.1"), text });
     shown(command).try_for_each(|command| render(command, names, pages))
@@ -69,14 +70,18 @@ fn commands(command: &Command) -> String {
     text
 }
 
+/// The files, as a list.
+pub(super) fn files() -> String {
+    FILES.iter().map(|(path, what)| format!(".TP\n\\fI{}\\fR\n{}\n", roff(path), roff(what))).collect()
+}
+
 /// The files, and the other pages.
 fn closing(own: &str, names: &[String]) -> String {
     let mut text = String::from(".SH FILES\n");
-    for (path, what) in FILES {
-        text.push_str(&format!(".TP\n\\fI{}\\fR\n{}\n", roff(path), roff(what)));
-    }
+    text.push_str(&files());
     let others = names.iter().filter(|name| *name != own).map(|name| format!("\\fB{}\\fR(1)", roff(name)));
-    let others: Vec<String> = others.chain([String::from("\\fBaileron.toml\\fR(5)")]).collect();
+    let others: Vec<String> =
+        others.chain(["\\fBrabbitmqctl\\fR(1)", "\\fBaileron.toml\\fR(5)"].map(String::from)).collect();
     text.push_str(&format!(".SH SEE ALSO\n{}\n", others.join(",\n")));
     text
 }

@@ -49,7 +49,9 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     let server = Server::bind(path).map_err(|source| ServeError::Socket { path: path.clone(), source })?;
     let (open, gate) = watch::channel(None);
     let lookout = Lookout::new(config);
-    let control = tokio::spawn(server.run(Arc::new(facts(config, lookout.clone())), gate));
+    let control = server
+        .start(Arc::new(facts(config, lookout.clone())), gate, tokio::runtime::Handle::current())
+        .map_err(|source| ServeError::System { attempted: "start the control socket's thread", source })?;
     let system = |source| ServeError::System { attempted: "listen for signals", source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
@@ -88,9 +90,8 @@ async fn serve(config: &Config, standby: bool) -> Result<(), ServeError> {
     if let Some(watching) = watching {
         watching.stop().await;
     }
-    control.abort();
-    // The socket goes with its task.
-    let _ = control.await;
+    // The socket goes with it.
+    drop(control);
     tracing::info!(seconds = begun.elapsed().as_secs(), "stopped");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Who may do what: vhosts, users and permissions of this node, and the checks on them.
 //!
 //! - [`Access`] is the door: reads from memory under a short lock, changes durably first (`store.rs`),
-//!   then in memory (`image.rs`). The operations live in `vhosts.rs`, `users.rs`, `permissions.rs`;
+//!   then in memory (`image.rs`). The operations live in `vhosts.rs`, `users.rs`, `permissions.rs`, `import.rs`;
 //!   `events.rs` is what the log says of each.
 //! - [`Rights`] answers "may this user do this to that name" from compiled patterns (`pattern.rs`,
 //!   which reads RabbitMQ's dialect through `pcre.rs`, `pcre_class.rs` and `byte_sets.rs`).
@@ -20,6 +20,7 @@ mod byte_sets;
 mod error;
 mod events;
 mod image;
+mod import;
 mod password;
 mod pattern;
 mod pcre;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use error::{AccessError, AuthFailure};
 pub use image::{Identity, Permission, User, VhostId, VhostRecord};
+pub(crate) use import::{Imported, stored_password};
 pub use password::{Hashing, PasswordHash};
 pub use pcre::PatternError;
 pub use rights::{DEFAULT_EXCHANGE_RESOURCE, Right, Rights};

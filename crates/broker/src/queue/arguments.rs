@@ -14,8 +14,11 @@
 
 #[cfg(test)]
 mod tests;
+mod without_effect;
 
 use amqp::table::{FieldTable, Value};
+
+pub(crate) use self::without_effect::without_effect;
 
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 const MASTER_LOCATOR: &str = "x-queue-master-locator";

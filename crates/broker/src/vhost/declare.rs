@@ -14,6 +14,7 @@ use super::topology::Topology;
 use crate::error::{Failure, Outcome};
 use crate::exchange::routing::sorted_arguments;
 use crate::exchange::{self, BindingKey, Destination, Exchange, ExchangeKind};
+use crate::queue::arguments::without_effect;
 use crate::queue::deletion::{Condition, Kept, Remains};
 use crate::queue::{self, Arguments, Owner, Queue};
 use crate::store::records::Record;
@@ -112,6 +113,16 @@ impl Vhost {
         topology.insert_queue(&queue);
         drop(topology);
         self.touch(&queue);
+        let ignored = without_effect(&queue.table);
+        if !ignored.is_empty() {
+            // Names are a client's: quoted, a line end in one begins no line of the log.
+            tracing::warn!(
+                vhost = ?self.name,
+                queue = ?queue.name,
+                arguments = ignored.join(", "),
+                "the queue was declared with arguments that have no effect yet, see docs/compatibility.md"
+            );
+        }
         Ok(queue)
     }
 

@@ -1,6 +1,6 @@
 //! Connections: closing one or many, and keeping new ones out.
 
-use super::super::command::{BASE, Section, Spec};
+use super::super::command::{BASE, Patience, Section, Spec};
 use super::super::failure::{Failure, UNAVAILABLE, elixir_string};
 use super::super::format::{Output, cell};
 use super::super::given::{between, no_words, one_word};
@@ -37,6 +37,7 @@ pub(super) const COMMANDS: &[Spec] = &[
         ],
         guides: &["connections"],
         switches: &[("global", Kind::Flag), ("per_connection_delay", Kind::Number), ("limit", Kind::Number)],
+        patience: Patience::Hour,
         check: one_word,
         banner: |given| {
             let reason = given.word(0);

@@ -36,7 +36,9 @@ short            | long          | description
                  |               | virtual host to use
                  | --formatter   | alternative result formatter to use
                                  | if supported: json, pretty_table, table, csv, erlang
-                                   not all commands support all (or any) alternative formatters.";
+                                   not all commands support all (or any) alternative formatters.
+                 | --socket <path> | control socket of the node
+                                 | (or AILERON_CTL_SOCKET; by default the configuration's)";
 
 fn help(session: &mut Session) -> Result<Output, Failure> {
     let program = program(session.given.options.text("script_name"));
@@ -44,6 +46,9 @@ fn help(session: &mut Session) -> Result<Output, Failure> {
         let text = if session.given.options.flag("list_commands") { list() } else { all_usage(program) };
         return Ok(Output::Text(text));
     };
+    if let Some(lacking) = super::lacking(name) {
+        return Err(lacking);
+    }
     match (super::find(name), super::closest(name)) {
         (Some(spec), _) => Ok(Output::Text(command_usage(program, spec))),
         (None, Some(near)) => {

@@ -140,7 +140,7 @@ pub(super) const COMMANDS: &[Spec] = &[
         columns: Columns { all: QUEUE_COLUMNS, default: &["name", "messages"] },
         check: |given| check_columns(given, "list_queues"),
         banner: |given| {
-            let limit = format::seconds(std::time::Duration::from_millis(given.patience_ms()));
+            let limit = format::seconds(std::time::Duration::from_millis(given.limit_ms()));
             Some(format!("Timeout: {limit} seconds ...\nListing queues for vhost {} ...", given.vhost()))
         },
         run: |session| {
@@ -245,7 +245,7 @@ pub(super) const COMMANDS: &[Spec] = &[
 ];
 
 /// The columns named in the words, which may be joined by commas; each once.
-fn columns(given: &Given, columns: Columns) -> Vec<String> {
+pub(super) fn columns(given: &Given, columns: Columns) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in
         given.words.iter().flat_map(|word| word.split(',')).map(str::trim).filter(|name| !name.is_empty())

@@ -2,18 +2,24 @@
 
 mod cluster;
 mod connections;
+mod definitions;
+mod empty;
+mod health;
 mod help;
+mod lacking;
 mod listings;
 mod node;
 mod permissions;
 mod queues;
 mod report;
 mod snapshot;
+mod startup;
 mod status;
 mod users;
 mod vhosts;
 
 pub(crate) use help::{all_usage, base_usage, command_usage};
+pub(crate) use lacking::lacking;
 
 use super::command::Spec;
 use super::suggest;
@@ -23,6 +29,9 @@ pub(crate) fn all() -> Vec<&'static Spec> {
     let mut all: Vec<&'static Spec> = [
         cluster::COMMANDS,
         connections::COMMANDS,
+        definitions::COMMANDS,
+        empty::COMMANDS,
+        health::COMMANDS,
         help::COMMANDS,
         listings::COMMANDS,
         node::COMMANDS,
@@ -30,6 +39,7 @@ pub(crate) fn all() -> Vec<&'static Spec> {
         queues::COMMANDS,
         report::COMMANDS,
         snapshot::COMMANDS,
+        startup::COMMANDS,
         status::COMMANDS,
         users::COMMANDS,
         vhosts::COMMANDS,

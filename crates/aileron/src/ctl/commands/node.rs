@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use broker::EMULATED_VERSION;
 
-use super::super::command::{BASE, Needs, Section, Spec, TIMEOUT};
+use super::super::command::{BASE, Needs, Patience, Section, Spec, TIMEOUT};
 use super::super::failure::{Failure, UNAVAILABLE};
 use super::super::format::{Formatter, Output};
 use super::super::given::{Given, between, no_words};
@@ -26,19 +26,20 @@ pub(super) const COMMANDS: &[Spec] = &[
         guides: &["monitoring"],
         switches: TIMEOUT,
         needs: Needs::Process,
+        patience: Patience::Health,
         check: no_words,
         banner: |given| {
             Some(format!(
                 "Will ping {}. This only checks if the OS process is running and registered with epmd. Timeout: {} ms.",
                 given.node,
-                given.patience_ms()
+                given.limit_ms()
             ))
         },
         run: |session| {
             let failed = format!(
                 "Failed to connect and authenticate to {} in {} ms",
                 session.given.node,
-                session.given.patience_ms()
+                session.given.limit_ms()
             );
             match session.ask(&Request::Ping) {
                 Ok(_) => Ok(Output::Said("Ping succeeded".to_string())),
@@ -65,16 +66,6 @@ pub(super) const COMMANDS: &[Spec] = &[
         ..BASE
     },
     Spec {
-        name: "await_startup",
-        section: Section::Nodes,
-        description: "Waits for the RabbitMQ application to start on the target node",
-        usage: "await_startup",
-        needs: Needs::Process,
-        check: no_words,
-        run: |session| session.ask(&Request::AwaitStartup).map(|_| Output::Done),
-        ..BASE
-    },
-    Spec {
         name: "stop",
         section: Section::Nodes,
         description: "Stops RabbitMQ and its runtime (Erlang VM). Requires a local node pid file path to monitor progress.",
@@ -88,6 +79,7 @@ pub(super) const COMMANDS: &[Spec] = &[
         ],
         switches: &[("idempotent", Kind::Flag)],
         needs: Needs::Process,
+        patience: Patience::Hour,
         check: |given| between(given, 0, 1),
         banner: |given| {
             let monitor = match given.words.first() {
@@ -113,6 +105,7 @@ pub(super) const COMMANDS: &[Spec] = &[
         ],
         switches: &[("timeout", Kind::Number), ("wait", Kind::Flag)],
         needs: Needs::Process,
+        patience: Patience::Hour,
         check: no_words,
         run: shutdown,
         ..BASE
@@ -169,9 +162,9 @@ fn shutdown(session: &mut Session) -> Result<Output, Failure> {
     super::super::print_line(&format!(
         "Shutting down RabbitMQ node {} running at PID {}",
         hello.node, hello.pid
-    ));
+    ))?;
     session.ask(&Request::Stop)?;
-    super::super::print_line(&format!("Waiting for PID {} to terminate", hello.pid));
+    super::super::print_line(&format!("Waiting for PID {} to terminate", hello.pid))?;
     session.wait_for_end()?;
     Ok(Output::Text(format!(
         "RabbitMQ node {} running at PID {} successfully shut down",

@@ -98,7 +98,8 @@ fn section(session: &mut Session, name: &str, vhost: Option<&str>, out: &mut Str
     }
     options.set_text("formatter", "");
     let words = spec.columns.all.iter().map(|column| (*column).to_string()).collect();
-    let given = Given { words, options, node: session.given.node.clone() };
+    let Given { node, patience, .. } = session.given.clone();
+    let given = Given { words, options, node, patience };
     let (outer, columns) = (session.command, session.columns);
     let outer_given = std::mem::replace(&mut session.given, given);
     (session.command, session.columns) = (spec.name, spec.columns);

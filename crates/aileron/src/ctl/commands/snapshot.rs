@@ -1,6 +1,6 @@
 //! `snapshot`: a copy of all that a restart would bring back. RabbitMQ has no such command.
 
-use super::super::command::{BASE, Section, Spec, TIMEOUT};
+use super::super::command::{BASE, Patience, Section, Spec, TIMEOUT};
 use super::super::failure::{Failure, UNAVAILABLE};
 use super::super::format::{Output, cell};
 use super::super::given::{Given, Misuse, one_word};
@@ -18,6 +18,7 @@ pub(super) const COMMANDS: &[Spec] = &[Spec {
         "folder on the node's host, new or empty, where the node's user may write; best on the same file system",
     )],
     switches: TIMEOUT,
+    patience: Patience::Hour,
     check,
     banner: |given| Some(format!("Taking a snapshot of node {} in {} ...", given.node, given.word(0))),
     run: snapshot,

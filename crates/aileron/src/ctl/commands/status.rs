@@ -3,7 +3,7 @@
 //! The server sends one map; JSON and Erlang's format print it whole, people get RabbitMQ's headings
 //! with the same words, which monitoring scripts look for.
 
-use super::super::command::{BASE, Section, Spec};
+use super::super::command::{BASE, Patience, Section, Spec};
 use super::super::failure::Failure;
 use super::super::format::{Output, cell, erlang};
 use super::super::given::{Misuse, no_words};
@@ -23,6 +23,7 @@ pub(super) const COMMANDS: &[Spec] = &[Spec {
     ],
     guides: &["monitoring"],
     switches: &[("unit", Kind::Text), ("timeout", Kind::Number)],
+    patience: Patience::Health,
     check: |given| {
         no_words(given)?;
         let unit = given.options.text("unit").unwrap_or("gb");

@@ -2,7 +2,9 @@
 
 use std::io::BufRead;
 
-use super::super::command::{BASE, Section, Spec, TIMEOUT};
+use broker::access::PasswordHash;
+
+use super::super::command::{BASE, Needs, Section, Spec, TIMEOUT};
 use super::super::failure::{DATA, Failure, NO_USER, SOFTWARE};
 use super::super::format::{Formatter, Output, Row};
 use super::super::given::{Given, Misuse, NO_COLUMNS, between, no_words, one_word};
@@ -102,6 +104,27 @@ pub(super) const COMMANDS: &[Spec] = &[
         run: authenticate,
         ..BASE
     },
+    // Of RabbitMQ 4; its banner shows the password, ours does not.
+    Spec {
+        name: "hash_password",
+        section: Section::Users,
+        description: "Hashes a password as definitions files have it, and changes nothing",
+        usage: "hash_password <cleartext_password>",
+        arguments: &[("<cleartext_password>", "The password; read from standard input where none is given")],
+        needs: Needs::Nothing,
+        check: |given| {
+            between(given, 0, 1)?;
+            match given.words.as_slice() {
+                [password] if password.is_empty() => {
+                    Err(Misuse::BadArgument("password cannot be an empty string"))
+                }
+                _ => Ok(()),
+            }
+        },
+        banner: |_| Some("Will hash provided password".to_string()),
+        run: hash_password,
+        ..BASE
+    },
     Spec {
         name: "set_user_tags",
         section: Section::Users,
@@ -179,6 +202,13 @@ fn list_users(session: &mut Session) -> Result<Output, Failure> {
     Ok(Output::Listed(rows))
 }
 
+fn hash_password(session: &mut Session) -> Result<Output, Failure> {
+    let Secret(password) = password(&session.given, 0, DATA)?;
+    let hash = PasswordHash::new(password.as_bytes())
+        .map_err(|error| Failure::error(SOFTWARE, format!("cannot hash the password: {error}")))?;
+    Ok(Output::Answered(Term::text(hash.to_base64())))
+}
+
 /// Sends a change to a user, who may not be there.
 fn change(session: &mut Session, request: &Request) -> Result<Output, Failure> {
     match session.try_ask(request)? {
@@ -190,20 +220,23 @@ fn change(session: &mut Session, request: &Request) -> Result<Output, Failure> {
     }
 }
 
-/// Name and password; a password that is no argument is read from standard input.
+/// Name and password.
 fn credentials(session: &Session, missing: u8) -> Result<(String, Secret), Failure> {
-    let given: &Given = &session.given;
-    let name = given.word(0).to_string();
-    if let Some(password) = given.words.get(1) {
-        return Ok((name, Secret(password.clone())));
+    Ok((session.given.word(0).to_string(), password(&session.given, 1, missing)?))
+}
+
+/// The password at `at`; one that is no argument is read from standard input.
+fn password(given: &Given, at: usize, missing: u8) -> Result<Secret, Failure> {
+    if let Some(password) = given.words.get(at) {
+        return Ok(Secret(password.clone()));
     }
     if !given.silent() {
-        super::super::print_line("Password: ");
+        super::super::print_line("Password: ")?;
     }
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
         Ok(0) => Err(Failure::error(missing, NO_PASSWORD)),
-        Ok(_) => Ok((name, Secret(line.trim().to_string()))),
+        Ok(_) => Ok(Secret(line.trim().to_string())),
         Err(error) => Err(Failure::error(missing, format!("{NO_PASSWORD} ({error})"))),
     }
 }

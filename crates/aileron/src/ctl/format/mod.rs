@@ -42,6 +42,8 @@ pub(crate) enum Output {
     Listed(Vec<Row>),
     /// A listing whose rows RabbitMQ's tool receives in groups, which only Erlang's format shows.
     Groups(Vec<Vec<Row>>),
+    /// A document: any formatter prints it as it is, without another line end.
+    Exact(String),
     /// Lines for people: any formatter prints them as they are.
     Text(String),
 }
@@ -101,6 +103,7 @@ pub(crate) struct Style {
 pub(crate) fn render(formatter: Formatter, output: &Output, style: &Style) -> Result<String, Failure> {
     match output {
         Output::Text(text) => return Ok(line(text)),
+        Output::Exact(text) => return Ok(text.clone()),
         Output::Done if formatter != Formatter::Json => return Ok(String::new()),
         _ => {}
     }
@@ -141,7 +144,7 @@ fn whole(output: &Output) -> Term {
     let listing = |rows: &[Row]| Term::List(rows.iter().map(proplist).collect());
     match output {
         Output::Done => Term::atom("ok"),
-        Output::Said(text) | Output::Text(text) => Term::text(text.clone()),
+        Output::Said(text) | Output::Text(text) | Output::Exact(text) => Term::text(text.clone()),
         Output::Answered(term) | Output::Value(term) => term.clone(),
         Output::Rows(rows) | Output::Listed(rows) => listing(rows),
         Output::Groups(groups) => Term::List(groups.iter().map(|rows| listing(rows)).collect()),

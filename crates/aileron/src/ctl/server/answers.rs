@@ -8,13 +8,20 @@ use broker::{AdminError, Broker};
 
 use super::super::protocol::{Listing, Refusal, Reply, Request};
 use super::super::term::Term;
-use super::{Facts, rows, state};
+use super::replies::{denied, document, refused};
+use super::{Facts, definitions, rows, state};
 
 /// Carries out one request; the last reply closes the answer.
 pub(super) fn answer(request: Request, broker: Option<&Broker>, facts: &Facts) -> Vec<Reply> {
     match &request {
         Request::ServicesOverview => return vec![document(&facts.lookout.overview())],
         Request::ServicesHistory { since } => return vec![document(&facts.lookout.history(*since))],
+        Request::ExportDefinitions => {
+            return vec![match broker {
+                Some(broker) => definitions::export(broker, &facts.node),
+                None => Reply::Refused(Refusal::NotReady),
+            }];
+        }
         _ => {}
     }
     let outcome = match (request, broker) {
@@ -33,13 +40,6 @@ pub(super) fn answer(request: Request, broker: Option<&Broker>, facts: &Facts) -
     match outcome {
         Ok((rows, end)) => rows.into_iter().map(Reply::Row).chain([Reply::Done(end)]).collect(),
         Err(refusal) => vec![Reply::Refused(refusal)],
-    }
-}
-
-fn document(told: &impl serde::Serialize) -> Reply {
-    match serde_json::to_value(told) {
-        Ok(value) => Reply::Document(value),
-        Err(error) => Reply::Refused(Refusal::Other(error.to_string())),
     }
 }
 
@@ -101,6 +101,9 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
         Request::Snapshot { dir } => {
             return Ok(state::snapshot(&broker.snapshot(Path::new(&dir)).map_err(refused)?));
         }
+        Request::ImportDefinitions { definitions } => {
+            return definitions::import(broker, &definitions.0, &facts.node);
+        }
         Request::AddUser { name, password } => access.add_user(&name, &password.0).map_err(denied)?,
         Request::DeleteUser { name } => broker.delete_user(&name).map_err(refused)?,
         Request::ChangePassword { name, password } => {
@@ -141,7 +144,7 @@ fn carry_out(request: Request, broker: &Broker, facts: &Facts) -> Result<Term, R
         Request::SuspendListeners | Request::ResumeListeners => {}
         Request::StandBy { .. } | Request::SelfCheck => {}
         Request::List { .. } | Request::ListPermissions { .. } => {}
-        Request::ServicesOverview | Request::ServicesHistory { .. } => {}
+        Request::ServicesOverview | Request::ServicesHistory { .. } | Request::ExportDefinitions => {}
     }
     Ok(done())
 }
@@ -183,27 +186,4 @@ fn close_connections(broker: &Broker, vhost: Option<&str>, reason: &str, limit: 
         closed += u64::from(broker.close_connection(&connection.pid, reason));
     }
     closed
-}
-
-fn refused(error: AdminError) -> Refusal {
-    match error {
-        AdminError::NoSuchVhost(vhost) => Refusal::NoSuchVhost(vhost),
-        AdminError::NoSuchQueue { .. } => Refusal::NoSuchQueue,
-        AdminError::InUse(_) => Refusal::QueueInUse,
-        AdminError::NotEmpty(_) => Refusal::QueueNotEmpty,
-        AdminError::Access(error) => denied(error),
-        other => Refusal::Other(other.to_string()),
-    }
-}
-
-fn denied(error: AccessError) -> Refusal {
-    match error {
-        AccessError::NoSuchUser(user) => Refusal::NoSuchUser(user),
-        AccessError::NoSuchVhost(vhost) => Refusal::NoSuchVhost(vhost),
-        AccessError::UserExists(user) => Refusal::UserExists(user),
-        AccessError::BadRegex { pattern, cause, .. } => {
-            Refusal::InvalidRegex { pattern, cause: cause.cause, offset: cause.offset }
-        }
-        other => Refusal::Other(other.to_string()),
-    }
 }

@@ -3,11 +3,17 @@
 //! Only root and the user the daemon runs as may speak: the socket's mode is 0600, and each
 //! connection's user is checked as well. A connection is greeted at once, so that a node that is
 //! still reading its disk can be waited for; everything that needs the broker is refused until it is
-//! there. `answers` carries requests out, `life` those that open and close the node, `rows` and `state` turn what the broker says into terms.
+//! there.
+//!
+//! All of it is done on a thread of its own, with a runtime of its own: an operator has to be answered just when the
+//! broker's threads are not to be had. What waits for a lock or a disk holds a thread of that runtime's and a place
+//! among [`WORK_MAX`], and nobody else: who greets and pings needs neither. `answers` carries requests out, `life` those that open and close the node, `definitions` reads and writes RabbitMQ's file, `rows` and `state` turn what the broker says into terms.
 
 mod answers;
+mod definitions;
 mod environment;
 mod life;
+mod replies;
 mod rows;
 mod state;
 
@@ -22,7 +28,8 @@ use broker::Broker;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tracing::Instrument;
 
 pub(crate) use environment::environment;
@@ -32,6 +39,8 @@ use super::term::Term;
 use crate::holder;
 use crate::services::lookout::Lookout;
 
+/// Requests that are carried out at a time; more wait, and those that wait for a lock or a disk count.
+const WORK_MAX: usize = 32;
 /// How long a client may take for its next request.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
 /// How long a client may take to read a part of its answer.
@@ -59,9 +68,36 @@ pub(crate) struct Facts {
 /// The control socket, listening.
 #[derive(Debug)]
 pub(crate) struct Server {
-    listener: UnixListener,
+    listener: std::os::unix::net::UnixListener,
     path: PathBuf,
     owner: u32,
+}
+
+/// The control socket being served.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Serving {
+    /// Ends it: the socket is gone afterwards. Requests that wait are left behind.
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the control socket's thread panicked");
+        }
+    }
+}
+
+/// What every connection is served with.
+struct Context {
+    facts: Arc<Facts>,
+    gate: Gate,
+    /// Places for requests that are carried out.
+    work: Arc<Semaphore>,
+    /// The broker's own runtime: what opens and closes listeners belongs there.
+    main: Handle,
 }
 
 /// A child of a process that was killed just now may hold its socket for so long, until it runs a program of its own.
@@ -80,17 +116,44 @@ impl Server {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)?;
         }
-        let listener = UnixListener::bind(path)?;
+        let listener = std::os::unix::net::UnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         let owner = std::fs::metadata(path)?.uid();
         Ok(Server { listener, path: path.to_path_buf(), owner })
     }
 
-    /// Serves until dropped.
-    pub(crate) async fn run(self, facts: Arc<Facts>, gate: Gate) {
+    /// Serves on a thread of its own until the answer is dropped. `main` is the broker's runtime.
+    ///
+    /// # Errors
+    /// The system has no thread, or no more files, for it.
+    pub(crate) fn start(self, facts: Arc<Facts>, gate: Gate, main: Handle) -> io::Result<Serving> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _inside = runtime.enter();
+            UnixListener::from_std(self.listener.try_clone()?)?
+        };
+        let (end, ended) = oneshot::channel();
+        let work = Arc::new(Semaphore::new(WORK_MAX));
+        let context = Arc::new(Context { facts, gate, work, main });
+        let serve = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = self.accept(&listener, &context) => {}
+                    _ = ended => {}
+                }
+            });
+            // What waits for a lock may wait for ever.
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new().name("ctl".to_string()).spawn(serve)?;
+        Ok(Serving { end: Some(end), thread: Some(thread) })
+    }
+
+    async fn accept(&self, listener: &UnixListener, context: &Arc<Context>) {
         let places = Places::new();
         loop {
-            match self.listener.accept().await {
+            match listener.accept().await {
                 Ok((stream, _)) => {
                     if !self.may_speak(&stream) {
                         let uid = stream.peer_cred().ok().map(|peer| peer.uid());
@@ -98,11 +161,11 @@ impl Server {
                         continue;
                     }
                     let Some(place) = places.take().await else { return };
-                    let (facts, gate) = (Arc::clone(&facts), gate.clone());
+                    let context = Arc::clone(context);
                     // Whatever is changed now is logged with who asked for it.
                     let asked_by = operator(&stream);
                     let conversation = async move {
-                        if let Err(error) = converse(stream, &facts, gate, &place).await {
+                        if let Err(error) = converse(stream, &context, &place).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                     };
@@ -207,10 +270,15 @@ fn who(other: &std::os::unix::net::UnixStream) -> String {
     }
 }
 
-/// One client's requests, one after the other.
-async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate, place: &Place) -> io::Result<()> {
+/// One client's requests, one after the other. One that goes is not waited for.
+async fn converse(stream: UnixStream, context: &Context, place: &Place) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
-    let hello = hello(facts, gate.borrow().as_ref());
+    let (facts, gate) = (Arc::clone(&context.facts), context.gate.clone());
+    let greeting = async {
+        let greeting = tokio::task::spawn_blocking(move || hello(&facts, gate.borrow().as_ref()));
+        greeting.await.map_err(io::Error::other)
+    };
+    let Some(hello) = unless_gone(&mut stream, greeting).await? else { return Ok(()) };
     write(&mut stream, &line(&hello)?).await?;
     loop {
         let request = tokio::select! {
@@ -218,37 +286,76 @@ async fn converse(stream: UnixStream, facts: &Arc<Facts>, gate: Gate, place: &Pl
             () = place.crowd.notified() => None,
         };
         let Some(request) = request else { return Ok(()) };
-        match request {
-            Ok(Request::Stop) => return stop(&mut stream, &gate).await,
+        let replies = match request {
+            Ok(Request::Stop) => return stop(&mut stream, &context.gate).await,
             Ok(Request::AwaitStartup) => {
-                let started = gate.clone().wait_for(Option::is_some).await.is_ok();
-                let reply =
-                    if started { Reply::Done(Term::atom("ok")) } else { Reply::Refused(Refusal::NotReady) };
-                write(&mut stream, &line(&reply)?).await?;
+                let mut gate = context.gate.clone();
+                let started = async { Ok(gate.wait_for(Option::is_some).await.is_ok()) };
+                unless_gone(&mut stream, started).await?.map(|started| {
+                    vec![if started {
+                        Reply::Done(Term::atom("ok"))
+                    } else {
+                        Reply::Refused(Refusal::NotReady)
+                    }]
+                })
             }
-            Ok(
-                request @ (Request::SuspendListeners
-                | Request::ResumeListeners
-                | Request::StandBy { .. }
-                | Request::SelfCheck),
-            ) => {
-                let broker = gate.borrow().clone();
-                let reply = life::change(request, broker).await.map_or_else(Reply::Refused, Reply::Done);
-                write(&mut stream, &line(&reply)?).await?;
-            }
-            Ok(request) => {
-                let broker = gate.borrow().clone();
-                let facts = Arc::clone(facts);
-                let asked_by = tracing::Span::current();
-                let replies = tokio::task::spawn_blocking(move || {
-                    asked_by.in_scope(|| answers::answer(request, broker.as_ref(), &facts))
-                });
-                send(&mut stream, replies.await.map_err(io::Error::other)?).await?;
-            }
+            Ok(request) => unless_gone(&mut stream, carry_out(request, context)).await?,
             Err(refusal) => {
                 return write(&mut stream, &line(&Reply::Refused(refusal))?).await;
             }
+        };
+        let Some(replies) = replies else { return Ok(()) };
+        send(&mut stream, replies).await?;
+    }
+}
+
+/// Has a request carried out where it belongs.
+async fn carry_out(request: Request, context: &Context) -> io::Result<Vec<Reply>> {
+    let broker = context.gate.borrow().clone();
+    let facts = Arc::clone(&context.facts);
+    let replies = match request {
+        Request::SuspendListeners
+        | Request::ResumeListeners
+        | Request::StandBy { .. }
+        | Request::SelfCheck => {
+            let changed = async move {
+                vec![life::change(request, broker).await.map_or_else(Reply::Refused, Reply::Done)]
+            };
+            context.main.spawn(changed.in_current_span()).await
         }
+        // Answered by this process alone, whatever its broker waits for.
+        Request::Ping | Request::Environment | Request::Process => {
+            return Ok(answers::answer(request, broker.as_ref(), &facts));
+        }
+        request => {
+            let place = Arc::clone(&context.work).acquire_owned().await.map_err(io::Error::other)?;
+            let asked_by = tracing::Span::current();
+            tokio::task::spawn_blocking(move || {
+                let replies = asked_by.in_scope(|| answers::answer(request, broker.as_ref(), &facts));
+                drop(place);
+                replies
+            })
+            .await
+        }
+    };
+    replies.map_err(io::Error::other)
+}
+
+/// What the work comes to, or nothing where the client has gone before.
+async fn unless_gone<T>(
+    stream: &mut BufReader<UnixStream>,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<Option<T>> {
+    let gone = async {
+        match stream.fill_buf().await {
+            // The next request.
+            Ok(bytes) if !bytes.is_empty() => std::future::pending().await,
+            _ => {}
+        }
+    };
+    tokio::select! {
+        done = work => done.map(Some),
+        () = gone => Ok(None),
     }
 }
 

@@ -24,14 +24,13 @@ async fn with_server(test: impl FnOnce(PathBuf) + Send + 'static) {
     let path = folder.path().join("ctl.sock");
     let (_open, gate) = watch::channel(None);
     let server = Server::bind(&path).expect("bound");
-    let serving = tokio::spawn(server.run(facts(), gate));
+    let serving = server.start(facts(), gate, Handle::current()).expect("a thread");
     let talked = tokio::task::spawn_blocking({
         let path = path.clone();
         move || test(path)
     });
     talked.await.expect("the talk went well");
-    serving.abort();
-    let _ = serving.await;
+    drop(serving);
     assert!(!path.exists(), "the socket goes with its server");
 }
 
@@ -107,6 +106,52 @@ async fn a_request_without_an_end_is_cut_off() {
         assert!(link.ask(&Request::Ping).is_ok());
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_in_the_broker_keeps_nobody_from_being_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = broker::Settings::new("rabbit@here", folder.path().join("data"));
+    settings.listen = vec!["127.0.0.1:0".parse().expect("an address")];
+    let broker = Broker::start(settings).await.expect("started");
+    let address = *broker.addresses().first().expect("it listens");
+    let path = folder.path().join("ctl.sock");
+    let (_open, gate) = watch::channel(Some(broker));
+    let server = Server::bind(&path).expect("bound");
+    let serving = server.start(facts(), gate, Handle::current()).expect("a thread");
+    let talked = tokio::task::spawn_blocking(move || {
+        let clients: Vec<_> =
+            (0..=2 * WORK_MAX).map(|_| std::net::TcpStream::connect(address).expect("connected")).collect();
+        std::thread::sleep(Duration::from_millis(300));
+        // Each closes one, and waits for a long time before the next.
+        let line =
+            br#"{"command":"close_all_connections","vhost":null,"reason":"x","limit":0,"delay_ms":60000}"#;
+        let waiting: Vec<_> = (0..WORK_MAX)
+            .map(|_| {
+                let mut stream = Client::connect(&path).expect("connected");
+                stream.write_all(&[line, &b"\n"[..]].concat()).expect("sent");
+                stream
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(500));
+        for request in [Request::Ping, Request::Environment, Request::SelfCheck] {
+            let mut link = Link::open(&path, LIMIT).expect("greeted");
+            assert!(link.ask(&request).expect("answered").end.is_ok(), "{request:?}");
+        }
+        // What is worked on waits for its turn, and its client for no longer than it wants to.
+        let mut late = Link::open(&path, Some(Duration::from_millis(300))).expect("greeted");
+        assert!(matches!(late.ask(&Request::Status), Err(LinkError::TimedOut)));
+        // Nor do those that give up keep others out.
+        for _ in 0..256 {
+            let mut stream = Client::connect(&path).expect("connected");
+            stream.write_all(b"{\"command\":\"status\"}\n").expect("sent");
+        }
+        let mut link = Link::open(&path, LIMIT).expect("greeted");
+        assert!(link.ask(&Request::Ping).expect("answered").end.is_ok());
+        drop((clients, waiting));
+    });
+    talked.await.expect("the talk went well");
+    drop(serving);
 }
 
 #[tokio::test]
