@@ -81,6 +81,7 @@ impl Client {
         let Some(mut model) = self.model() else { return };
         match under_way {
             Some(Work::Declare(queue)) => model.there(queue, true),
+            Some(Work::Purge(queue)) => model.queues[queue].wiped = true,
             Some(Work::Delete { queue, .. }) => {
                 model.queues[queue].deleted = true;
                 model.there(queue, false);
@@ -100,7 +101,7 @@ impl Client {
                 }
                 model.promised(queue);
             }
-            (Some(Work::Purge(queue)), Heard::Purged) => model.queues[queue].wiped = true,
+            (Some(Work::Purge(queue)), Heard::Purged) if is_news => model.queues[queue].wiped = true,
             (Some(Work::Delete { queue, if_empty, .. }), Heard::Deleted(count)) => {
                 if is_news {
                     model.queues[queue].deleted = true;
