@@ -64,6 +64,12 @@ impl Relief {
         Relief::Credit { link: consumer.link, channel: consumer.channel }
     }
 
+    /// All that this consumer may wait for together with others: what is not acknowledged has no limit.
+    #[inline]
+    pub(crate) fn all_of(consumer: &Consumer) -> [Option<Self>; 2] {
+        [Some(Self::room_of(consumer)), (!consumer.no_ack).then(|| Self::credit_of(consumer))]
+    }
+
     pub(crate) fn is_room(self) -> bool {
         matches!(self, Relief::Room { .. })
     }

@@ -106,7 +106,7 @@ impl Consumers {
                 self.links.remove(&consumer.link);
             }
         }
-        self.pass_on(consumer);
+        self.pass_on(Relief::all_of(consumer));
         true
     }
 
@@ -149,9 +149,9 @@ impl Consumers {
             let Some((place, subscription)) = self.line.pop_first() else { break };
             match refusal {
                 None => {
-                    let consumer = Arc::clone(&subscription.consumer);
+                    let shared = Relief::all_of(&subscription.consumer);
                     self.line_up_last(subscription);
-                    self.pass_on(&consumer);
+                    self.pass_on(shared);
                 }
                 Some(refusal) => self.step_out(place, subscription, refusal),
             }
@@ -199,18 +199,20 @@ impl Consumers {
     /// This consumer refused: what it lacks is what it waits for from now on. That does not change while the queue is
     /// locked.
     fn step_out(&mut self, place: Place, subscription: Subscription, refusal: Refusal) {
-        let consumer = Arc::clone(&subscription.consumer);
+        let consumer = &subscription.consumer;
+        let (room, credit) = (Relief::room_of(consumer), Relief::credit_of(consumer));
         match refusal {
             Refusal::Credit | Refusal::Gone => {
+                let shared = Relief::all_of(consumer);
                 self.resting.insert(place, subscription);
-                self.pass_on(&consumer);
+                self.pass_on(shared);
             }
             Refusal::SharedCredit => {
-                self.wait_for(Relief::credit_of(&consumer), place, subscription);
-                self.relieve(Relief::room_of(&consumer));
+                self.wait_for(credit, place, subscription);
+                self.relieve(room);
             }
             // Should it have been asked for credit's sake, it will be so again: nobody takes its part.
-            Refusal::Room => self.wait_for(Relief::room_of(&consumer), place, subscription),
+            Refusal::Room => self.wait_for(room, place, subscription),
         }
     }
 
@@ -220,14 +222,11 @@ impl Consumers {
         group.insert(place, subscription);
     }
 
-    /// This consumer was served or leaves the line: whoever waits for the same as it may have waited for is next.
+    /// One was served or leaves the line: whoever waits for what it may have waited for is next.
     #[inline]
-    fn pass_on(&mut self, consumer: &Consumer) {
+    fn pass_on(&mut self, shared: [Option<Relief>; 2]) {
         if !self.waiting.is_empty() {
-            self.relieve(Relief::room_of(consumer));
-            if !consumer.no_ack {
-                self.relieve(Relief::credit_of(consumer));
-            }
+            shared.into_iter().flatten().for_each(|relief| self.relieve(relief));
         }
     }
 }
