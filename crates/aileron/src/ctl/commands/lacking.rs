@@ -46,7 +46,6 @@ const LACKING: &[(&str, &[&str])] = &[
     (
         "it is not built yet",
         &[
-            "restart_vhost",
             "set_vhost_tags",
             "close_all_user_connections",
             "list_unresponsive_queues",
