@@ -1,4 +1,5 @@
 """Where the store's parts meet: purges larger than a record, messages of several queues, a disk that fills up."""
+import contextlib
 import struct
 import threading
 import time
@@ -6,7 +7,7 @@ import time
 import pytest
 from broker import Broker
 from pika import spec
-from raw import Closed, Raw, drain, fill, publish_frames
+from raw import Closed, Raw, drain, fill, publish_frames, until
 
 MIB = 1 << 20
 
@@ -149,5 +150,36 @@ def test_a_full_disk_comes_back_when_it_is_consumed(small_disk, rounds):
             drain(broker, "q", 100, 30)
         broker.restart()
         assert ready(broker, "q") == [0]
+    finally:
+        broker.close()
+
+
+def test_a_client_that_goes_while_the_full_disk_keeps_its_answer_is_let_go(make_disk):
+    """Nobody reads from it then; what it holds goes back all the same, and its exclusive queue goes with it."""
+    broker = Broker(make_disk("24m"), [f"journal.segment_size={MIB}", "broker.disk_free_limit=0"])
+    broker.start()
+    try:
+        broker.own_process()
+        declare(broker, "filler", "work", "deleted")
+        fill(broker, "work", 20, 50)
+        client = Raw(broker)
+        client.channel(1)
+        client.channel(2)
+        client.call(1, spec.Queue.Declare(queue="mine", exclusive=True), spec.Queue.DeclareOk)
+        client.method(1, spec.Basic.Consume(queue="work", consumer_tag="c"))
+        client.expect(spec.Basic.ConsumeOk)
+        fill_up(broker, "filler", publishers=2)
+        # Nothing is left for the word of the deletion, so that what is asked behind it waits.
+        with open(broker.folder / "rest", "wb", buffering=0) as rest:
+            with contextlib.suppress(OSError):
+                while True:
+                    rest.write(bytes(4096))
+            client.method(2, spec.Queue.Delete(queue="deleted"))
+            client.method(2, spec.Basic.Qos())
+            time.sleep(0.5)
+            client.socket.close()
+            until(lambda: ["work", "20", "0"] in broker.rows("list_queues", "name", "messages_ready",
+                                                             "messages_unacknowledged"))
+            assert ["mine"] not in broker.rows("list_queues", "name")
     finally:
         broker.close()
