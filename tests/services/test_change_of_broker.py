@@ -36,6 +36,12 @@ def answered(host, url):
     host.lab.until(lambda: host.run(call, timeout=60, check=False).stdout == "5\n", timeout=90, what="a call is answered")
 
 
+def ended(host, daemon):
+    """Stops it, and waits until it has let go of its address."""
+    daemon.term()
+    host.lab.until(lambda: not daemon.alive, what="the broker ends")
+
+
 @pytest.mark.parametrize("options", ["", "?amqp_durable_queues=true", "?rabbit_quorum_queue=true"],
                          ids=["plain", "durable", "quorum"])
 def test_there_and_back(host, options):
@@ -47,14 +53,14 @@ def test_there_and_back(host, options):
     server = host.start([sys.executable, "-W", "ignore", PEER, "server", url, "compute", "cmp1", host.mine("notes") / "out"])
     answered(host, url)
 
-    rabbit.daemon[host].term()
+    ended(host, rabbit.daemon[host])
     host.run(["mkdir", "-p", "/run/aileron"])
     ours = host.start([binary(), "serve"])
     host.lab.until(lambda: "aileron: ready" in ours.log, what="aileron serves")
     for words in (USER, PERMISSIONS):
         host.run([binary(), "ctl", *words])
     answered(host, url)
-    ours.term()
+    ended(host, ours)
 
     rabbit.start_node(host)
     rabbit.ready()
