@@ -61,19 +61,9 @@ impl HeldBack {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU32;
-    use std::task::Wake;
 
+    use super::super::wakers::tests::Count;
     use super::*;
-
-    #[derive(Default)]
-    struct Count(AtomicU32);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 
     #[test]
     fn a_publisher_that_waits_twice_is_woken_once() {

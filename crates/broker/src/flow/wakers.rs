@@ -52,15 +52,16 @@ fn address(task: &Waker) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::task::Wake;
 
     use super::*;
 
+    /// How often a task was woken.
     #[derive(Default)]
-    struct Count(AtomicU32);
+    pub(in crate::flow) struct Count(pub(in crate::flow) AtomicU32);
 
     impl Wake for Count {
         fn wake(self: Arc<Self>) {

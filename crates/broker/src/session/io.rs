@@ -333,16 +333,17 @@ impl<'s, S: Socket> Driver<'s, S> {
             let next = self.session.throttle.until(now).map_or(next, |until| until.min(next));
             let next = self.rest().map_or(next, |at| at.min(next));
             let is_blocked = self.session.throttle.is_blocked();
-            let is_stuck = self.stuck_since.is_some_and(|since| now.duration_since(since) >= CLOSING_TIME);
+            // One that waits for its client's reading instead finds out by writing.
+            let stuck_until = self.stuck_since.filter(|_| !self.session.promises.is_empty());
+            let stuck_until = stuck_until.map(|since| since + CLOSING_TIME);
+            let is_stuck = stuck_until.is_some_and(|until| now >= until);
             if (is_blocked || is_stuck) && self.socket.is_closed() {
                 // Nobody reads from it, so that nobody else would notice; and what it holds may be what the alarm is for,
                 // or what the disk is full of.
                 return Some(Ends::Lost);
             }
-            let next = if is_blocked || is_stuck { next.min(now + BLOCKED_LOOK) } else { next };
-            let next = self
-                .stuck_since
-                .map_or(next, |since| next.min((since + CLOSING_TIME).max(now + BLOCKED_LOOK)));
+            let next = if is_blocked { next.min(now + BLOCKED_LOOK) } else { next };
+            let next = stuck_until.map_or(next, |until| next.min(until.max(now + BLOCKED_LOOK)));
             self.clock.as_mut().reset(next.into());
         }
         None
